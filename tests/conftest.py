@@ -1,0 +1,28 @@
+"""Rules for every test: programs a test needs, and a home of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip visibly where a needed program is absent; in CI that is a failure, since CI installs everything."""
+    for mark in item.iter_markers("needs"):
+        absent = [program for program in mark.args if shutil.which(program) is None]
+        if absent:
+            report = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+            report(f"needs {', '.join(absent)} on PATH")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's home, settings or keys."""
+    home: Path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name in list(os.environ):
+        if name.startswith(("ANTHROPIC_", "CLAUDE_", "EXPERT_DEVOPS_", "GITHUB_TOKEN", "GH_TOKEN")):
+            monkeypatch.delenv(name)

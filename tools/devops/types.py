@@ -1,0 +1,267 @@
+"""The nouns of the DevOps side: what a SPEC says, what a project is, what is planned, what a check found.
+
+Plain frozen dataclasses; `to_json` turns any of them into JSON-ready data with the same key names. The shapes of
+`Spec` and `Project` are the stable machine output of `expert-devops spec --json` and `expert-devops detect --json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Literal
+
+# --- what a SPEC says ------------------------------------------------------------------------------------------
+
+FieldStatus = Literal["stated", "excluded", "not_stated"]
+Pattern = Literal["ubiquitous", "event", "state", "optional", "unwanted", "complex", "unknown"]
+
+DEPLOYMENT_FIELDS = (
+    "application_type",
+    "platform",
+    "frontend_platform",
+    "regions",
+    "database",
+    "database_hosting",
+    "database_replication",
+    "database_backup",
+    "cache",
+    "queue",
+    "cron",
+    "cdn",
+    "autoscaling",
+    "load_balancing",
+    "replicas",
+    "budget",
+    "compliance",
+    "sla",
+    "rpo",
+    "rto",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One line that supports a value. `file` is relative to the project root; `line` counts from 1."""
+
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentField:
+    """One deployment subject of a SPEC. "Not stated" is a value of its own: neither "no" nor a guess.
+
+    `value` is a string, number, list or mapping, normalised per field (see `tools/devops/spec.py`), None unless stated.
+    `planned` marks a stated value that the SPEC calls planned. `conflicts` lists further, different claims as
+    `{"value", "evidence"}`; when two equally ranked sources disagree, `value` is None and both stand in `conflicts`.
+    """
+
+    status: FieldStatus = "not_stated"
+    value: Any = None
+    evidence: tuple[Evidence, ...] = ()
+    planned: bool = False
+    conflicts: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One requirement with the id the author gave it (a generated `L<line>` where none was given)."""
+
+    id: str
+    pattern: Pattern
+    text: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What was read: `files` in reading order (relative paths), `language` of the prose (`en`, `ko`, ...)."""
+
+    id: str
+    title: str
+    files: tuple[str, ...]
+    language: str
+    metadata: Mapping[str, Any]
+    requirements: tuple[Requirement, ...]
+    deployment: Mapping[str, DeploymentField]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+# --- what a project is -----------------------------------------------------------------------------------------
+
+UnitKind = Literal["backend", "frontend", "fullstack", "worker", "static", "function", "library"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeployUnit:
+    """One thing that is built and deployed on its own.
+
+    `path` is relative to the project root ("." for the root). Commands are shell lines run in `path`; `start` is the
+    production command and binds to `$PORT` where the framework allows. `env` holds names only. `services` holds the
+    backing services the code needs (`postgres`, `mysql`, `redis`, `mongodb`, `rabbitmq`, `s3`, ...). `entry` is the
+    application object or file (`app.main:app`, `dist/main.js`). `files` lists the paths (relative to `path`) a build
+    needs first: manifests and lock files. `ready` maps readiness subjects (`health`, `liveness`, `metrics`, `sigterm`,
+    `json_logs`, `migrations`) to whether the code has them.
+    """
+
+    path: str
+    name: str
+    kind: UnitKind
+    language: str
+    version: str | None = None
+    frameworks: tuple[str, ...] = ()
+    package_manager: str | None = None
+    install: str | None = None
+    build: str | None = None
+    start: str | None = None
+    migrate: str | None = None
+    test: str | None = None
+    lint: str | None = None
+    typecheck: str | None = None
+    port: int | None = None
+    health_path: str | None = None
+    liveness_path: str | None = None
+    entry: str | None = None
+    output_dir: str | None = None
+    files: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    workers: tuple[Mapping[str, str], ...] = ()
+    cron: tuple[Mapping[str, str], ...] = ()
+    env: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    ready: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformSign:
+    """A platform the project points at. `source` says how: `file`, `workflow`, `sdk`, `default`."""
+
+    platform: str
+    evidence: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something production needs that the code does not have. `what` is a readiness subject; `unit` a unit's path."""
+
+    what: str
+    unit: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A scanned project. `existing` lists deployment files already there, relative to `root`."""
+
+    root: str
+    units: tuple[DeployUnit, ...]
+    platforms: tuple[PlatformSign, ...]
+    existing: tuple[str, ...]
+    missing: tuple[Missing, ...]
+    default_branch: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+# --- what is planned -------------------------------------------------------------------------------------------
+
+Source = Literal["spec", "project", "user", "default"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A choice and where it came from. A `default` is an assumption and is shown as one."""
+
+    name: str
+    value: Any
+    source: Source
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPlan:
+    """One file to be written. `kind` names the artifact (see `tools/devops/plan.py`); `path` is relative to the root."""
+
+    kind: str
+    path: str
+    template: str
+    unit: str
+    why: str
+    requirements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EnvVar:
+    """One variable. `lives_in` says where its production value is kept; `example` is safe to publish."""
+
+    name: str
+    secret: bool
+    lives_in: str
+    example: str
+    units: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The deployment design: everything a template or a report needs, derived from SPEC, project and decisions."""
+
+    spec_id: str
+    language: str
+    decisions: tuple[Decision, ...]
+    artifacts: tuple[ArtifactPlan, ...]
+    env: tuple[EnvVar, ...]
+    strategy: Mapping[str, str] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    unsupported: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+# --- what a check found ----------------------------------------------------------------------------------------
+
+Severity = Literal["error", "warning", "info"]
+CheckStatus = Literal["passed", "failed", "not_verified", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem: where (`line` 0 = the whole file), which `rule`, why it matters and what fixes it."""
+
+    rule: str
+    severity: Severity
+    file: str
+    line: int
+    message: str
+    why: str = ""
+    fix: str = ""
+    tool: str = "expert-devops"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check that was due. `not_verified` carries the reason in `detail` and never counts as passed."""
+
+    name: str
+    tool: str
+    status: CheckStatus
+    files: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    detail: str = ""
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses, mappings and sequences as JSON-ready data; key order is kept."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(to_json(item) for item in value)
+    return str(value) if isinstance(value, PurePath) else value
