@@ -37,7 +37,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class PermissionRequest:
-    """A tool call that needs a yes. `reason` says why it is asked; `suggestion` is the narrowest rule that allows it."""
+    """A tool call that needs a yes. `reason` says why; `suggestion` is the narrowest rule that would allow it."""
 
     tool: str
     input: Mapping[str, Any]

@@ -185,7 +185,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactPlan:
-    """One file to be written. `kind` names the artifact (see `tools/devops/plan.py`); `path` is relative to the root."""
+    """One file to be written. `kind` names the artifact (see `tools/devops/plan.py`); `path` is root-relative."""
 
     kind: str
     path: str
