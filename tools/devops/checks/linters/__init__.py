@@ -1,0 +1,1 @@
+"""Adapters: one small module per linter, each mapping its output to findings."""
