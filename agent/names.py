@@ -45,7 +45,7 @@ def resolve_agent_name(name: str) -> str:
 
 
 def split_list(text: str, *, spaces: bool = False) -> tuple[str, ...]:
-    """Entries of a comma list (with `spaces`, blanks split too). Nothing splits inside parentheses; empty ones vanish."""
+    """Entries of a comma list (with `spaces`, also of a blank list). Nothing splits inside parentheses."""
     separators = ", \t\n" if spaces else ","
     entries, depth, start = [], 0, 0
     for position, char in enumerate(text):

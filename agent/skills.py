@@ -1,8 +1,8 @@
 """Skills: a directory with a `SKILL.md`, by the Agent Skills open standard and Claude Code's additions to it.
 
-The open standard's limits are warnings, since skills in the wild break them and still work. A file that cannot be read,
-has a broken header or says nothing raises `DefinitionError`: its header may hold `disable-model-invocation`, so guessing
-would fail open.
+The open standard's limits are warnings, since skills in the wild break them and still work. A file that cannot be
+read, has a broken header or says nothing raises `DefinitionError`: its header may hold `disable-model-invocation`, so
+guessing would fail open.
 """
 
 from __future__ import annotations
@@ -155,10 +155,9 @@ def find_skills(roots: Sequence[Path]) -> tuple[dict[str, Skill], tuple[str, ...
     skills: dict[str, Skill] = {}
     problems: list[str] = []
     for root in roots:
-        directories = sorted(root.iterdir()) if root.is_dir() else []
-        for directory in (d for d in directories if (d / "SKILL.md").exists()):
+        for path in sorted(root.glob("*/SKILL.md")):
             try:
-                skill = load_skill(directory)
+                skill = load_skill(path.parent)
             except DefinitionError as error:
                 problems.append(str(error))
                 continue
