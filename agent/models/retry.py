@@ -79,7 +79,7 @@ async def respond(
     from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
     from tenacity.wait import wait_exponential_jitter, wait_random
 
-    growing = wait_exponential_jitter(initial=policy.first, max=policy.longest)
+    growing = wait_exponential_jitter(multiplier=policy.first, max=policy.longest)
     builder = MessageBuilder()
 
     def wait(state: RetryCallState) -> float:
