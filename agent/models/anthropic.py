@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,9 +16,9 @@ from urllib.parse import urlsplit
 
 from agent.models.caching import with_cache_markers
 from agent.models.catalog import facts, resolve_alias
-from agent.models.errors import from_event, from_response
-from agent.models.port import ErrorKind, Json, ModelError, Request
-from agent.models.sse import BadEventError, EventReader
+from agent.models.errors import from_event, from_response, from_transport, transport_errors
+from agent.models.port import Json, ModelError, Request
+from agent.models.sse import EventReader
 from tools.secrets import Redactor
 
 if TYPE_CHECKING:
@@ -119,9 +118,11 @@ class AnthropicModel:
                             yield event
                         if kind == "message_stop":
                             return
-        except _transport_errors() as error:
+        except transport_errors() as error:
             # Without the cause: its text and its request may hold the key.
-            raise self._failure(error, begun, request_id) from None
+            raise from_transport(
+                error, self._root, redactor=self._redactor, partial=begun, request_id=request_id
+            ) from None
         reason = "The answer ended before it was complete." if begun else "The server answered 200 without an answer."
         raise ModelError("stream_cut", reason, status=200, retryable=True, request_id=request_id, partial=begun)
 
@@ -184,38 +185,10 @@ class AnthropicModel:
             strict_429=self._profile == "full",
         )
 
-    def _failure(self, error: Exception, partial: bool, request_id: str | None) -> ModelError:
-        """A failure of the transport, sorted."""
-        import httpx2
-
-        kind: ErrorKind
-        retryable = True
-        reason = f"{self._root}: {self._redactor.text(str(error)) or type(error).__name__}"
-        match error:
-            case httpx2.ConnectTimeout() | httpx2.ConnectError() | httpx2.ProxyError():
-                kind, retryable = "connection", not _bad_certificate(error)
-            case httpx2.TimeoutException():
-                kind, reason = "timeout", f"{self._root} was silent for more than {self._timeouts[1]:g} s."
-            case BadEventError():
-                kind = "server"
-            case httpx2.NetworkError() | httpx2.RemoteProtocolError() | httpx2.DecodingError():
-                kind = "stream_cut" if partial else "connection"
-            case OSError():  # a certificate file that cannot be read, for one
-                kind, retryable = "connection", False
-            case _:
-                kind, retryable = "invalid_request", False
-        return ModelError(kind, reason, retryable=retryable, partial=partial, request_id=request_id)
-
-
-def _transport_errors() -> tuple[type[Exception], ...]:
-    import httpx2
-
-    return httpx2.HTTPError, httpx2.InvalidURL, BadEventError, OSError
-
 
 async def _read_to_end(chunks: AsyncIterator[bytes]) -> None:
     """Read what is left, so that the connection can be used again; a server that does not end it is left alone."""
-    with suppress(TimeoutError, *_transport_errors()):
+    with suppress(TimeoutError, *transport_errors()):
         async with asyncio.timeout(_END_SECONDS):
             async for _ in chunks:
                 pass
@@ -320,13 +293,3 @@ def _seconds(milliseconds: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ModelError("invalid_request", f"API_TIMEOUT_MS must be a number of milliseconds, not {milliseconds!r}.")
     return seconds
-
-
-def _bad_certificate(error: BaseException) -> bool:
-    """Whether the connection failed on the server's certificate, which another try will not change."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from agent.models.port import ErrorKind, ModelError
+from agent.models.sse import BadEventError
 from tools.secrets import Redactor
 
 _BY_CODE: Final[Mapping[str, ErrorKind]] = {
@@ -180,6 +182,38 @@ def from_event(event: Mapping[str, Any], request_id: str | None, *, redactor: Re
     return from_response(200, headers, body, redactor=redactor, strict_429=False, partial=partial)
 
 
+def transport_errors() -> tuple[type[Exception], ...]:
+    """What can go wrong between here and an answer; `from_transport` sorts them."""
+    import httpx2
+
+    return httpx2.HTTPError, httpx2.InvalidURL, BadEventError, OSError
+
+
+def from_transport(
+    error: Exception, where: str, *, redactor: Redactor, partial: bool = False, request_id: str | None = None
+) -> ModelError:
+    """The error of a request that got no answer, or lost it on the way. `where` is the server's address."""
+    import httpx2
+
+    kind: ErrorKind
+    retryable = True
+    reason = redactor.text(str(error)) or type(error).__name__
+    match error:
+        case httpx2.ConnectTimeout() | httpx2.ConnectError() | httpx2.ProxyError():
+            kind, retryable = "connection", not _bad_certificate(error)
+        case httpx2.TimeoutException():
+            kind, reason = "timeout", "nothing came for too long"
+        case BadEventError():
+            kind = "server"
+        case httpx2.NetworkError() | httpx2.RemoteProtocolError() | httpx2.DecodingError():
+            kind = "stream_cut" if partial else "connection"
+        case OSError():  # a certificate file that cannot be read, for one
+            kind, retryable = "connection", False
+        case _:
+            kind, retryable = "invalid_request", False
+    return ModelError(kind, f"{where}: {reason}", retryable=retryable, partial=partial, request_id=request_id)
+
+
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or HTTP date); None when absent or unusable."""
     for name, scale in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
@@ -222,3 +256,13 @@ def _kind(status: int, kind_text: str, code: str | None, message: str) -> ErrorK
     if kind == "invalid_request":
         return next((better for pattern, better in _BY_WORDING if pattern.search(message)), kind)
     return kind
+
+
+def _bad_certificate(error: BaseException) -> bool:
+    """Whether the connection failed on the server's certificate, which another try will not change."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
