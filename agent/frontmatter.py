@@ -57,7 +57,7 @@ def _read_header(lines: list[str]) -> dict[str, Any]:
     try:
         value = load_yaml("\n".join(lines), first_line=2)
     except FrontmatterError as error:
-        quoted = [_quoted(line) for line in lines]
+        quoted = _with_quotes(lines)
         if quoted == lines:
             raise
         try:
@@ -71,16 +71,37 @@ def _read_header(lines: list[str]) -> dict[str, Any]:
     return value
 
 
-def _quoted(line: str) -> str:
-    """`line` with its value in single quotes when the line does not parse by itself and could be meant as text."""
-    match = _PAIR.fullmatch(line)
-    if match is None or match[3][0] in "|>'\"[{#&":
+def _with_quotes(lines: list[str]) -> list[str]:
+    """`lines` with values quoted that do not parse by themselves; the text of block scalars stays as it is."""
+    result: list[str] = []
+    block: int | None = None
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if block is not None and (indent > block or not line.strip()):
+            result.append(line)
+            continue
+        match = _PAIR.fullmatch(line)
+        block = indent if match and match[3][0] in "|>" else None
+        result.append(_quoted(line, match) if match and block is None else line)
+    return result
+
+
+def _quoted(line: str, match: re.Match[str]) -> str:
+    value = match[3].rstrip()
+    if value[0] in "#&" or not _could_end_here(value):
         return line
     try:
         load_yaml(line.strip())
     except FrontmatterError:
-        return f"{match[1]}{match[2]}: '{match[3].rstrip().replace(chr(39), chr(39) * 2)}'"
+        return f"{match[1]}{match[2]}: '{value.replace(chr(39), chr(39) * 2)}'"
     return line
+
+
+def _could_end_here(value: str) -> bool:
+    """False for a bracket or quote that is closed only on a later line."""
+    if value[0] in "[{":
+        return value.count(value[0]) == value.count({"[": "]", "{": "}"}[value[0]])
+    return value[0] not in "'\"" or value.count(value[0]) % 2 == 0
 
 
 def load_yaml(text: str, *, first_line: int = 1) -> Any:
