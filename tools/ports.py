@@ -6,7 +6,7 @@ Tools know nothing of the agent; a run hands in objects that fit these protocols
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -66,11 +66,22 @@ class NeedsInput(Exception):  # noqa: N818 - not an error: the run ends by askin
         self.questions = tuple(questions)
 
 
+class Answers(dict[str, str]):
+    """Answers by question text: a label, labels joined by `, `, or free text.
+
+    `assumed` names the questions nobody answered and whose documented default was taken.
+    """
+
+    def __init__(self, values: Mapping[str, str], assumed: Iterable[str] = ()) -> None:
+        super().__init__(values)
+        self.assumed = frozenset(assumed)
+
+
 class Asker(Protocol):
     """The one door to the user: a chat menu, an orchestrator's callback, an answers file, or nobody."""
 
-    async def questions(self, questions: Sequence[Question]) -> Mapping[str, str]:
-        """Answers by question text (a label, labels joined by `, `, or free text). Raises `NeedsInput`."""
+    async def questions(self, questions: Sequence[Question]) -> Answers:
+        """An answer to every question. Raises `NeedsInput` with those that cannot be answered here."""
         ...
 
     async def permission(self, request: PermissionRequest) -> PermissionAnswer: ...
@@ -79,7 +90,7 @@ class Asker(Protocol):
 class NobodyAsks:
     """The `Asker` of a tool used on its own: questions raise `NeedsInput`, permissions are denied."""
 
-    async def questions(self, questions: Sequence[Question]) -> Mapping[str, str]:
+    async def questions(self, questions: Sequence[Question]) -> Answers:
         raise NeedsInput(questions)
 
     async def permission(self, request: PermissionRequest) -> PermissionAnswer:

@@ -1,0 +1,275 @@
+"""The Python API: `Agent`, and a `Run` that is a stream of events with one result at its end.
+
+agent = Agent(cwd="shop", model="playbook")
+result = await agent.run("Make this deployable.")
+
+run = agent.start("Make this deployable.")
+async for event in run: ...
+run.result
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from agent.askers import Headless, Recorded
+from agent.budget import Ledger, Limits
+from agent.calls import CallRunner
+from agent.definition import AgentDefinition, load_persona
+from agent.delegation import Requests
+from agent.events import Event, RunFinished, RunStarted, StepChanged
+from agent.loop import Conversation, drive
+from agent.models.choose import choose_model
+from agent.models.port import Model
+from agent.permissions import Mode, PermissionEngine, Rules
+from agent.prompt import system_blocks, tool_definitions
+from agent.result import Failed, Interrupted, Outcome, Result
+from agent.session.journal import Journal, SessionError, find_session, new_session_id, session_directory
+from agent.session.resume import Restored, restore
+from agent.skills import builtin_skill_root, choose_preloaded, find_skills
+from agent.toolbox import PERSONA_GRANTS, WORKFLOW_GRANTS, builtin_tools
+from agent.workflow.run import WorkflowRun
+from tools.devops.types import to_json
+from tools.ports import Asker
+from tools.secrets import Redactor
+from tools.tool import Tool, ToolContext
+
+_CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
+"""Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
+
+
+@dataclass(kw_only=True)
+class Agent:
+    """A configured agent: who it is, which model drives it, what it may use and who answers for it.
+
+    `model` is a `Model`, or a name: `auto` (Claude when a key is set, else the playbook), `playbook`, a model id.
+    `tools` replaces the built-in ones; those named by the definition are offered. `rules` and `mode` are permissions.
+    """
+
+    cwd: str | os.PathLike[str] = "."
+    model: Model | str = "auto"
+    definition: AgentDefinition = field(default_factory=load_persona)
+    tools: Sequence[Tool] | None = None
+    rules: Rules = field(default_factory=Rules)
+    mode: Mode = "default"
+    limits: Limits = field(default_factory=Limits)
+    asker: Asker = field(default_factory=Headless)
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def start(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Run:
+        """Begin a run in the current event loop. `resume` is a session id; `workflow` demands verified steps."""
+        return Run(self, prompt, resume, workflow)
+
+    async def run(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
+        """Run to the end and return the result."""
+        run = self.start(prompt, resume=resume, workflow=workflow)
+        async for _event in run:
+            pass
+        return run.result
+
+
+class Run:
+    """One run: iterate it for its events; afterwards `result` is set. `interrupt()` ends it as `Interrupted`."""
+
+    def __init__(self, agent: Agent, prompt: str, resume: str | None, workflow: WorkflowRun | None) -> None:
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._result: Result | None = None
+        self.session_id = ""
+        self._task = asyncio.ensure_future(self._drive(agent, prompt, resume, workflow))
+        self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
+
+    @property
+    def result(self) -> Result:
+        """The outcome. Raises `RuntimeError` while the run is going on."""
+        if self._result is None:
+            raise RuntimeError("The run has not ended; iterate it to its end first.")
+        return self._result
+
+    def interrupt(self) -> None:
+        """Stop at the next possible point; running tools are cancelled."""
+        self._task.cancel()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        try:
+            while (event := await self._queue.get()) is not None:
+                yield event
+            await self._task
+        finally:
+            if not self._task.done():
+                self._task.cancel()
+                await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _drive(self, agent: Agent, prompt: str, resume: str | None, workflow: WorkflowRun | None) -> None:
+        setup = _Setup(agent, workflow, self._queue.put_nowait)
+        try:
+            talk = setup.conversation(prompt, resume)
+            self.session_id = talk.session_id
+            try:
+                result = await drive(talk)
+            finally:
+                await talk.model.aclose()
+            self._result = setup.conclude(result)
+        except SessionError as error:
+            self._result = Failed(session_id=setup.session_id, kind="storage", reason=str(error))
+        except asyncio.CancelledError:
+            self._result = Interrupted(session_id=setup.session_id)
+        setup.finished(self._result)
+
+
+class _Setup:
+    """Puts one run together: session, journal, prefix, tools, permissions, workflow."""
+
+    def __init__(self, agent: Agent, workflow: WorkflowRun | None, show: Callable[[Event], None]) -> None:
+        self._agent = agent
+        self._workflow = workflow
+        self._show = show
+        self._journal: Journal | None = None
+        self._delegator = Requests()
+        self.session_id = ""
+
+    def emit(self, event: Event) -> None:
+        """Journal first, then show: what a surface has seen is on disk."""
+        if self._journal is not None:
+            self._journal.record(event)
+        self._show(event)
+
+    def conversation(self, prompt: str, resume: str | None) -> Conversation:
+        agent = self._agent
+        cwd = Path(agent.cwd).resolve()
+        restored = restore(find_session(resume, cwd)) if resume else None
+        self.session_id = restored.session_id if restored else new_session_id()
+        directory = restored.directory if restored else session_directory(cwd, self.session_id)
+        redactor = Redactor.from_environment(agent.env)
+        self._journal = Journal(directory, redactor)
+        model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
+
+        available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
+        tools, warnings = self._tools(available)
+        found, _ = find_skills([cwd / ".claude" / "skills", builtin_skill_root()])
+        skills, missing = choose_preloaded(agent.definition.skills, found)
+        asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
+        context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
+        context.scratch.mkdir(mode=0o700, exist_ok=True)
+        permissions = PermissionEngine(
+            rules=agent.rules,
+            mode=agent.mode,
+            cwd=cwd,
+            home=Path.home(),
+            directories=(context.scratch,),
+            granted_paths=_CI_FILES if self._workflow else (),
+        )
+        prefix = (
+            restored.started.prefix
+            if restored
+            else {
+                "system": system_blocks(
+                    agent.definition, skills, cwd, self._workflow.brief() if self._workflow else ()
+                ),
+                "tools": tool_definitions(tools.values()),
+            }
+        )
+        talk = Conversation(
+            session_id=self.session_id,
+            model=model,
+            system=prefix["system"],
+            tools=prefix["tools"],
+            calls=CallRunner(tools, context, permissions, redactor, self.emit),
+            ledger=Ledger(agent.limits),
+            emit=self.emit,
+            prompt=redactor.text(prompt),
+        )
+        notices = [*agent.definition.warnings, *warnings, *missing]
+        self.emit(
+            RunStarted(
+                session_id=self.session_id,
+                model=model.id,
+                agent=agent.definition.name,
+                cwd=str(cwd),
+                tools=sorted(tools),
+                mode=agent.mode,
+                prefix=prefix,
+                workflow=self._workflow.options() if self._workflow else None,
+                resumed=restored is not None,
+                notices=notices,
+            )
+        )
+        if self._workflow is not None:
+            self._attach(self._workflow, talk, context, restored, asker)
+        if restored is not None:
+            _take_over(talk, restored)
+        return talk
+
+    def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str]]:
+        """The tools this agent gets, and what its definition names in vain. Tools handed in are all offered."""
+        if self._agent.tools is not None:
+            return dict(available), ()
+        selection = self._agent.definition.select_tools(available)
+        own = self._agent.definition.name == load_persona().name
+        granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
+        return {name: available[name] for name in sorted({*selection.names, *granted})}, selection.warnings
+
+    def _attach(
+        self,
+        workflow: WorkflowRun,
+        talk: Conversation,
+        context: ToolContext,
+        restored: Restored | None,
+        asker: Recorded,
+    ) -> None:
+        def changed(step: int, status: Any, record: Mapping[str, Any]) -> None:
+            self.emit(StepChanged(step=step, status=status, record=record))
+
+        steps = workflow.begin(context, changed, restored.steps if restored else {}, asker.answered)
+        context.steps = steps
+        talk.guard = steps
+
+    def conclude(self, result: Result) -> Result:
+        """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
+        result = replace(result, delegations=tuple(self._delegator.requests))
+        return self._workflow.conclude(result) if self._workflow is not None else result
+
+    def finished(self, result: Result) -> None:
+        """The last event. A journal that cannot be written any more does not hide the result."""
+        event = RunFinished(status=result.status, result=result_json(result))
+        try:
+            self.emit(event)
+        except SessionError:
+            self._show(event)
+        if self._journal is not None:
+            self._journal.close()
+
+
+def _take_over(talk: Conversation, restored: Restored) -> None:
+    talk.history.extend(restored.history)
+    talk.settled = restored.settled
+    talk.turn = restored.turns
+    for model, usage in restored.usage:
+        talk.ledger.book(model, usage)
+
+
+def result_json(result: Outcome) -> dict[str, Any]:
+    """A result as JSON-ready data, with its `status`."""
+    data = to_json(result)
+    assert isinstance(data, dict)  # noqa: S101 - a dataclass becomes a mapping
+    return {"status": result.status, **data}
+
+
+async def run(prompt: str, **options: Any) -> Result:
+    """Run a prompt to its result. `options` are `Agent`'s fields."""
+    return await Agent(**options).run(prompt)
+
+
+async def stream(prompt: str, **options: Any) -> AsyncIterator[Event]:
+    """The events of a run; the last one, `RunFinished`, holds the result as JSON. `options` are `Agent`'s fields."""
+    async for event in Agent(**options).start(prompt):
+        yield event
+
+
+def run_sync(prompt: str, **options: Any) -> Result:
+    """`run` for callers without an event loop."""
+    return asyncio.run(run(prompt, **options))

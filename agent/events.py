@@ -1,0 +1,205 @@
+"""What a run emits. One stream of typed events; chat, headless output, journal and reports are readers of it.
+
+`to_json` and `from_json` are exact inverses, so a journal line is an event. Events marked *transient* are shown live
+and not journaled.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+from tools.devops.types import to_json as plain
+
+Json = dict[str, Any]
+_REGISTRY: dict[str, type[Event]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`agent_id` is None for the outermost agent; `parent_call_id` is the tool call that started a child."""
+
+    type: ClassVar[str]
+    transient: ClassVar[bool] = False
+
+    agent_id: str | None = None
+    parent_call_id: str | None = None
+    time: float = field(default_factory=time.time)
+
+    def __init_subclass__(cls) -> None:
+        super(Event, cls).__init_subclass__()
+        if "type" in cls.__dict__:
+            _REGISTRY[cls.type] = cls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """First event of a run. `prefix` (`system`, `tools`) stays byte-identical for the whole conversation.
+
+    `workflow` holds the options of an eight-step run, so that a resumed one needs none.
+    """
+
+    type: ClassVar[str] = "run_started"
+    session_id: str
+    model: str
+    agent: str
+    cwd: str
+    tools: Sequence[str]
+    mode: str
+    prefix: Mapping[str, Any]
+    workflow: Mapping[str, Any] | None = None
+    resumed: bool = False
+    notices: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAdded(Event):
+    """A message entered the history, exactly as it will be sent from now on."""
+
+    type: ClassVar[str] = "message_added"
+    message: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted(Event):
+    type: ClassVar[str] = "turn_started"
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEvent(Event):
+    """One raw stream event of the model (transient)."""
+
+    type: ClassVar[str] = "model_event"
+    transient: ClassVar[bool] = True
+    event: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryScheduled(Event):
+    """A request failed and will be sent again after `delay` seconds. `discarded`: partial output was thrown away."""
+
+    type: ClassVar[str] = "retry_scheduled"
+    attempt: int
+    max_attempts: int
+    delay: float
+    kind: str
+    status: int | None
+    reason: str
+    discarded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnswered(Event):
+    """A complete answer, with its usage and cost (None: price unknown)."""
+
+    type: ClassVar[str] = "model_answered"
+    model: str
+    usage: Mapping[str, Any]
+    cost_usd: float | None
+    stop_reason: str | None
+    seconds: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermissionDecided(Event):
+    """How a call was judged. `by`: `rule`, `person`, `nobody` (no one to ask)."""
+
+    type: ClassVar[str] = "permission_decided"
+    call_id: str
+    tool: str
+    behavior: Literal["allow", "deny"]
+    by: str
+    reason: str
+    rule: str | None = None
+    command_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolStarted(Event):
+    """The intent, recorded before the effect."""
+
+    type: ClassVar[str] = "tool_started"
+    call_id: str
+    tool: str
+    input: Mapping[str, Any]
+    effects: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolProgress(Event):
+    """A line from a running tool (transient)."""
+
+    type: ClassVar[str] = "tool_progress"
+    transient: ClassVar[bool] = True
+    call_id: str
+    tool: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(Event):
+    """The outcome, recorded after the effect; `block` is the tool_result the model reads."""
+
+    type: ClassVar[str] = "tool_finished"
+    call_id: str
+    tool: str
+    block: Json
+    data: Mapping[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionsAnswered(Event):
+    type: ClassVar[str] = "questions_answered"
+    answers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChanged(Event):
+    """A workflow step moved between `open`, `claimed` and `verified`. `record` is the step's whole record."""
+
+    type: ClassVar[str] = "step_changed"
+    step: int
+    status: Literal["open", "claimed", "verified"]
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something a person should see that changes nothing."""
+
+    type: ClassVar[str] = "notice"
+    level: Literal["info", "warning"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """Last event of a run: `status` and the whole result as JSON."""
+
+    type: ClassVar[str] = "run_finished"
+    status: str
+    result: Mapping[str, Any]
+
+
+def to_json(event: Event) -> Json:
+    """The event as JSON-ready data, `type` first, empty defaults left out."""
+    data: Json = {"type": event.type}
+    for item in fields(event):
+        value = getattr(event, item.name)
+        if value is not None:
+            data[item.name] = plain(value)
+    return data
+
+
+def from_json(data: Mapping[str, Any]) -> Event | None:
+    """The event of a journal line; None for a type this version does not know. Unknown keys are dropped."""
+    cls = _REGISTRY.get(str(data.get("type")))
+    if cls is None:
+        return None
+    known = {item.name for item in fields(cls)}
+    return cls(**{key: value for key, value in data.items() if key in known})

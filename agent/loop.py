@@ -1,0 +1,272 @@
+"""The turn loop: ask the model, run what it asks for, give the results back, until it is done.
+
+    drive:  budget left? -> ask the model -> decide the next step -> (again | finish)
+
+A turn becomes a value, `Again` or `Finish`, so deciding is apart from doing. History only grows: messages are appended
+and never edited, since thinking signatures and the prompt cache are bound to the prefix. Nothing here knows a provider,
+a terminal or a file format: the model, the tools, the permissions, the journal and the person are handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from agent.budget import Ledger
+from agent.calls import CallRunner
+from agent.events import (
+    Event,
+    MessageAdded,
+    ModelAnswered,
+    ModelEvent,
+    Notice,
+    RetryScheduled,
+    TurnStarted,
+)
+from agent.models.port import Model, ModelError, Request
+from agent.models.retry import Response, Retry, respond
+from agent.result import (
+    Completed,
+    Failed,
+    Interrupted,
+    NeedsInput,
+    OutOfBudget,
+    Refused,
+    Result,
+)
+from agent.session.resume import open_calls
+from tools.ports import NeedsInput as Unanswered
+
+Json = dict[str, Any]
+
+_CONTINUE = (
+    "Your answer was cut at the output limit. Continue where it stopped; make smaller tool calls if one was cut."
+)
+_RESUME = "Continue where you stopped."
+_NUDGE = "Your last answer was empty. Continue with the task, or say in a sentence that it is done."
+_MOST_REPEATS = 3  # how often in a row a cut, paused, empty or incomplete answer is continued before the run fails
+
+
+_MOST_OUTPUT = 128_000  # the largest output limit of any current model
+
+
+class StopGuard(Protocol):
+    """Asked when the model wants to stop. A text sends it back to work; None lets it stop."""
+
+    def unfinished(self) -> str | None: ...
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One agent's conversation: its model, its frozen prefix, its history and whoever takes part.
+
+    `prompt` is what starts or continues it. `emit` receives every event (the journal is behind it). `settled` holds
+    results for calls a crash left open.
+    """
+
+    session_id: str
+    model: Model
+    system: Sequence[Json]
+    tools: Sequence[Json]
+    calls: CallRunner
+    ledger: Ledger
+    emit: Callable[[Event], None]
+    prompt: str = ""
+    history: list[Json] = field(default_factory=list)
+    settled: Mapping[str, Json] = field(default_factory=dict)
+    guard: StopGuard | None = None
+    max_tokens: int = 32_000
+    options: Mapping[str, Any] = field(default_factory=dict)
+    agent_id: str | None = None
+    turn: int = 0
+
+    def append(self, role: str, content: str | list[Json]) -> None:
+        """Add a message to the history, for good."""
+        message = {"role": role, "content": content}
+        self.history.append(message)
+        self.emit(MessageAdded(message=message, agent_id=self.agent_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Another turn. `reason` names a repeat that may not go on for ever; progress resets the count."""
+
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    result: Result
+
+
+async def drive(talk: Conversation) -> Result:
+    """Run the conversation to its one result. Cancelling the task gives `Interrupted`."""
+    started = time.monotonic()
+    repeats: dict[str, int] = {}
+    try:
+        await _begin(talk)
+        while True:
+            if (limit := talk.ledger.exceeded()) is not None:
+                return _finish(talk, started, OutOfBudget, limit=limit[0], reason=limit[1])
+            match await _turn(talk, started):
+                case Finish(result):
+                    return result
+                case Again(reason=None):
+                    repeats.clear()
+                case Again(reason=str(reason)):
+                    repeats[reason] = repeats.get(reason, 0) + 1
+                    if repeats[reason] > _MOST_REPEATS:
+                        return _finish(talk, started, Failed, kind="incomplete", reason=f"No progress: {reason}.")
+    except Unanswered as question:
+        return _finish(talk, started, NeedsInput, questions=question.questions)
+    except ModelError as error:
+        return _finish(talk, started, Failed, kind=error.kind, reason=error.message, http_status=error.status)
+    except asyncio.CancelledError:
+        talk.emit(Notice(level="info", text="Interrupted.", agent_id=talk.agent_id))
+        return _finish(talk, started, Interrupted)
+
+
+async def _begin(talk: Conversation) -> None:
+    """Settle what an earlier run left open, then add the prompt. The API wants results before any text."""
+    text = [{"type": "text", "text": talk.prompt}] if talk.prompt else []
+    if open_calls(talk.history):
+        results = await talk.calls.run(talk.history[-1]["content"], {}, talk.settled)
+        talk.append("user", [*results, *text])
+    elif talk.prompt or not talk.history or talk.history[-1]["role"] == "assistant":
+        talk.append("user", talk.prompt or _RESUME)
+
+
+async def _turn(talk: Conversation, started: float) -> Again | Finish:
+    talk.turn += 1
+    talk.ledger.turns += 1
+    talk.emit(TurnStarted(turn=talk.turn, agent_id=talk.agent_id))
+    response = await _ask(talk)
+    message = response.message
+    content: list[Json] = message["content"]
+    stop = message.get("stop_reason")
+    called = any(block.get("type") == "tool_use" for block in content)
+
+    if stop == "refusal":
+        details = message.get("stop_details") or {}
+        reason = details.get("explanation") or "The model declined to answer."
+        return Finish(_finish(talk, started, Refused, by="model", reason=reason, category=details.get("category")))
+    if stop in {"max_tokens", "model_context_window_exceeded"}:
+        return _cut(talk, started, content, str(stop))
+    if stop == "pause_turn":
+        talk.append("assistant", content)
+        return Again("the server paused the turn")
+    if stop in {"tool_use", "end_turn", "stop_sequence"} and called:
+        # Some compatible servers say end_turn although calls are present.
+        talk.append("assistant", content)
+        talk.append("user", await talk.calls.run(content, response.malformed, {}))
+        return Again()
+    if stop in {"end_turn", "stop_sequence"}:
+        return _ended(talk, started, content, stop)
+    reason = f"The model stopped for a reason this version does not know: {stop!r}."
+    return Finish(_finish(talk, started, Failed, kind="unknown", reason=reason))
+
+
+async def _ask(talk: Conversation) -> Response:
+    def on_event(event: Mapping[str, Any]) -> None:
+        talk.emit(ModelEvent(event=event, agent_id=talk.agent_id))
+
+    def on_retry(retry: Retry) -> None:
+        talk.emit(
+            RetryScheduled(
+                attempt=retry.attempt,
+                max_attempts=retry.max_attempts,
+                delay=retry.delay,
+                kind=retry.error.kind,
+                status=retry.error.status,
+                reason=retry.error.message,
+                discarded=retry.discarded,
+                agent_id=talk.agent_id,
+            )
+        )
+
+    request = Request(
+        messages=talk.history,
+        system=talk.system,
+        tools=talk.tools,
+        max_tokens=talk.max_tokens,
+        options=talk.options,
+    )
+    response = await respond(talk.model, request, on_event=on_event, on_retry=on_retry)
+    model = str(response.message.get("model") or talk.model.id)
+    talk.emit(
+        ModelAnswered(
+            model=model,
+            usage=response.usage,
+            cost_usd=talk.ledger.book(model, response.usage),
+            stop_reason=response.message.get("stop_reason"),
+            seconds=response.seconds,
+            request_id=response.request_id,
+            agent_id=talk.agent_id,
+        )
+    )
+    return response
+
+
+def _cut(talk: Conversation, started: float, content: Sequence[Json], stop: str) -> Again | Finish:
+    """An answer cut by a limit. Its tool calls may be incomplete, so none is run; what was said is kept."""
+    if stop == "model_context_window_exceeded":
+        reason = "The conversation no longer fits the model's context window. Start a new session with a shorter task."
+        return Finish(_finish(talk, started, Failed, kind="context_too_long", reason=reason))
+    kept = _without_trailing_thinking([block for block in content if block.get("type") != "tool_use"])
+    if kept:
+        talk.append("assistant", kept)
+        talk.append("user", _CONTINUE)
+    else:
+        talk.max_tokens = min(2 * talk.max_tokens, _MOST_OUTPUT)
+    return Again("the answer was cut at the output limit")
+
+
+def _ended(talk: Conversation, started: float, content: list[Json], stop: str) -> Again | Finish:
+    """The model says it is done. An empty answer is nudged; a guard may send it back to work."""
+    said = any(block.get("type") == "text" and block.get("text", "").strip() for block in content)
+    if not said:
+        if kept := _without_trailing_thinking(content):
+            talk.append("assistant", kept)
+        talk.append("user", _NUDGE)
+        return Again("the answer was empty")
+    talk.append("assistant", content)
+    if talk.guard is not None and (unfinished := talk.guard.unfinished()) is not None:
+        talk.append("user", unfinished)
+        return Again("the model stopped before its steps were verified")
+    return Finish(_finish(talk, started, Completed, stop_reason=stop))
+
+
+def _without_trailing_thinking(content: Sequence[Json]) -> list[Json]:
+    """The API rejects an assistant turn that ends in thinking."""
+    kept = list(content)
+    while kept and "thinking" in str(kept[-1].get("type")):
+        kept.pop()
+    return kept
+
+
+def _finish(talk: Conversation, started: float, outcome: Callable[..., Result], **details: Any) -> Result:
+    return outcome(
+        session_id=talk.session_id,
+        text=last_text(talk.history),
+        turns=talk.turn,
+        seconds=time.monotonic() - started,
+        usage=talk.ledger.total,
+        usage_by_model=dict(talk.ledger.by_model),
+        denials=tuple(talk.calls.denials),
+        **details,
+    )
+
+
+def last_text(history: Sequence[Json]) -> str:
+    """The text of the last assistant message that has any."""
+    for message in reversed(history):
+        if message["role"] == "assistant":
+            content = message["content"]
+            blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            text = "\n\n".join(block["text"] for block in blocks if block.get("type") == "text" and block["text"])
+            if text.strip():
+                return text
+    return ""

@@ -1,0 +1,131 @@
+"""Reading a session back: its history, what was answered, and what a crash left open.
+
+The journal is the only source. The history is every `message_added` in order. When the last message holds tool calls
+without results, each open call is settled once:
+
+    finished in the journal            its recorded result is used
+    never started                      it runs now
+    started, only reads                it runs again
+    started, may have had effects      the model is told that the outcome is unknown
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.events import (
+    Event,
+    MessageAdded,
+    ModelAnswered,
+    QuestionsAnswered,
+    RunStarted,
+    StepChanged,
+    ToolFinished,
+    ToolStarted,
+    TurnStarted,
+    from_json,
+)
+from agent.session.journal import JOURNAL, SessionError, read_lines
+
+Json = dict[str, Any]
+
+UNKNOWN_OUTCOME = (
+    "The process stopped while this call was running, so its outcome is unknown. It was not repeated. "
+    "Look at the current state (read the file, query the service) before you decide whether to do it again."
+)
+
+
+@dataclass(slots=True)
+class Restored:
+    """A session as its journal tells it. `settled` maps call ids of the open turn to the result block to use."""
+
+    session_id: str
+    directory: Path
+    started: RunStarted
+    history: list[Json] = field(default_factory=list)
+    settled: dict[str, Json] = field(default_factory=dict)
+    steps: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    usage: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    turns: int = 0
+    redacted: bool = False
+
+
+def open_calls(history: list[Json]) -> list[Json]:
+    """The tool_use blocks of the last message, when it is the assistant's."""
+    if not history or history[-1]["role"] != "assistant" or isinstance(history[-1]["content"], str):
+        return []
+    return [block for block in history[-1]["content"] if block.get("type") == "tool_use"]
+
+
+def restore(directory: Path) -> Restored:
+    """Read a session. Raises `SessionError` when the journal holds no run."""
+    restored: Restored | None = None
+    begun: dict[str, ToolStarted] = {}
+    ended: dict[str, Json] = {}
+    for data in read_lines(directory / JOURNAL):
+        try:
+            event = from_json(data)
+        except TypeError:
+            continue
+        if isinstance(event, RunStarted):
+            if restored is None:
+                restored = Restored(event.session_id, directory, event)
+            continue
+        if restored is None or event is None or event.agent_id is not None:
+            continue
+        _take(restored, event, begun, ended)
+        restored.redacted = restored.redacted or bool(data.get("redacted"))
+    if restored is None:
+        raise SessionError(f"{directory / JOURNAL} holds no run that could be resumed. Start a new one.")
+    if restored.redacted:
+        restored.history = _without_thinking(restored.history)
+    _settle(restored, begun, ended)
+    return restored
+
+
+def _take(restored: Restored, event: Event, begun: dict[str, ToolStarted], ended: dict[str, Json]) -> None:
+    match event:
+        case MessageAdded():
+            restored.history.append(event.message)
+        case ToolStarted():
+            begun[event.call_id] = event
+        case ToolFinished():
+            ended[event.call_id] = event.block
+        case StepChanged():
+            restored.steps[event.step] = event.record
+        case QuestionsAnswered():
+            restored.answers.update(event.answers)
+        case ModelAnswered():
+            restored.usage.append((event.model, event.usage))
+        case TurnStarted():
+            restored.turns = event.turn
+        case _:
+            pass
+
+
+def _settle(restored: Restored, begun: Mapping[str, ToolStarted], ended: Mapping[str, Json]) -> None:
+    for block in open_calls(restored.history):
+        call_id = block["id"]
+        if call_id in ended:
+            restored.settled[call_id] = ended[call_id]
+        elif call_id in begun and not set(begun[call_id].effects) <= {"reads", "asks"}:
+            restored.settled[call_id] = {
+                "type": "tool_result",
+                "tool_use_id": call_id,
+                "content": UNKNOWN_OUTCOME,
+                "is_error": True,
+            }
+
+
+def _without_thinking(history: list[Json]) -> list[Json]:
+    """Signed thinking is bound to the exact prefix; where redaction changed a message, none of it may be replayed."""
+    return [
+        message
+        if isinstance(message["content"], str)
+        else {**message, "content": [b for b in message["content"] if "thinking" not in str(b.get("type"))]}
+        for message in history
+    ]

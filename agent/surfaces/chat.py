@@ -1,0 +1,120 @@
+"""The plain chat: a line editor, streamed text, prompts for permissions and questions. A reader of the event stream."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from agent.api import Run
+from agent.events import Event, ModelEvent, RetryScheduled
+from agent.result import NeedsInput, Result
+from agent.surfaces.progress import describe
+from agent.surfaces.prompt import build_agent
+from agent.surfaces.run import summary
+from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
+from tools.text import clean
+
+_HELP = "/help this text · /exit leave · Ctrl-C stops the current work · Esc Enter puts a line break"
+
+
+class Terminal:
+    """Asks on the terminal. One question at a time; the default answer to a permission is no."""
+
+    def __init__(self) -> None:
+        from prompt_toolkit import PromptSession
+
+        self._session: PromptSession[str] = PromptSession()
+
+    async def line(self, text: str) -> str:
+        """One line from the user. Raises `EOFError` at end of input, `KeyboardInterrupt` on Ctrl-C."""
+        return (await self._session.prompt_async(text)).strip()
+
+    async def questions(self, questions: Sequence[Question]) -> Answers:
+        return Answers({question.question: await self._choose(question) for question in questions})
+
+    async def _choose(self, question: Question) -> str:
+        print(clean(f"\n{question.question}"))
+        for number, option in enumerate(question.options, 1):
+            print(clean(f"  {number}. {option.label}  {option.description}"))
+        hint = "numbers with commas, or your own words" if question.multi_select else "a number, or your own words"
+        while not (given := await self.line(f"{question.header} ({hint}): ")):
+            pass
+        picked = [part.strip() for part in given.split(",")] if question.multi_select else [given]
+        if all(part.isdigit() and 1 <= int(part) <= len(question.options) for part in picked):
+            return ", ".join(question.options[int(part) - 1].label for part in picked)
+        return given
+
+    async def permission(self, request: PermissionRequest) -> PermissionAnswer:
+        print(clean(f"\n{request.tool} asks to run: {_shown(request.input)}\n  {request.reason}"))
+        always = f", a = always allow {request.suggestion}" if request.suggestion else ""
+        given = (await self.line(f"y = yes, n = no{always} [n]: ")).lower()
+        if given == "a" and request.suggestion:
+            return PermissionAnswer("allow", rules=(request.suggestion,))
+        if given in {"y", "yes", "예"}:
+            return PermissionAnswer("allow")
+        return PermissionAnswer("deny", "The user said no.")
+
+
+def chat(args: argparse.Namespace) -> int:
+    """Talk until the user leaves. Returns the exit code."""
+    return asyncio.run(_talk(args))
+
+
+async def _talk(args: argparse.Namespace) -> int:
+    terminal = Terminal()
+    agent = build_agent(args, terminal)
+    session, text = args.resume, args.text
+    print(f"expert-devops · {_HELP}")
+    while True:
+        try:
+            text = text or await terminal.line("\n> ")
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return 0
+        if text in {"/exit", "/quit"}:
+            return 0
+        if text == "/help":
+            print(_HELP)
+        elif text:
+            result = await _turn(agent.start(text, resume=session))
+            session = result.session_id or session
+        text = None
+
+
+async def _turn(going: Run) -> Result:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, going.interrupt)
+    try:
+        async for event in going:
+            _show(event)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+    result = going.result
+    if (note := summary(result)) and not isinstance(result, NeedsInput):
+        print(clean(f"\n{note}"))
+    return result
+
+
+def _show(event: Event) -> None:
+    match event:
+        case ModelEvent(event={"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}):
+            sys.stdout.write(clean(text))
+            sys.stdout.flush()
+        case ModelEvent(event={"type": "content_block_stop"}):
+            sys.stdout.write("\n")
+        case RetryScheduled(discarded=True):
+            print(clean(f"\n{describe(event)} (the text above is void)"))
+        case _:
+            if (line := describe(event)) is not None:
+                print(clean(line))
+
+
+def _shown(data: Any) -> str:
+    if set(data) <= {"command", "description", "timeout", "run_in_background"} and "command" in data:
+        return str(data["command"])
+    return ", ".join(f"{key}={value!r}" for key, value in data.items())

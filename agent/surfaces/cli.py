@@ -1,0 +1,102 @@
+"""The command line: which words there are, and which module carries each out.
+
+Only `argparse` is loaded here; a command's own module is imported when the command is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+USAGE = 2
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("agent.surfaces.run", "take a project through the eight steps"),
+    "spec": ("agent.surfaces.inspect", "what a SPEC says on deployment, with evidence"),
+    "detect": ("agent.surfaces.inspect", "deploy units, stacks, commands, services, platforms"),
+    "check": ("agent.surfaces.inspect", "run every gate on what is there; no model"),
+    "permissions": ("agent.surfaces.permissions", "explain what a tool call would be decided, and why"),
+    "agents": ("agent.surfaces.listing", "agents that are loaded, from where, and what is wrong with them"),
+    "skills": ("agent.surfaces.listing", "skill packs that are loaded"),
+    "tools": ("agent.surfaces.listing", "tools, their effects and schemas"),
+    "sessions": ("agent.surfaces.listing", "sessions that can be resumed"),
+    "doctor": ("agent.surfaces.listing", "what works here and what is missing"),
+}
+"""Command -> the module with its `configure_<command>(parser)` and `<command>(args) -> int`, and its help line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors say what is wrong in one line and end with exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message}\nTry `{self.prog} --help`.\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `expert-devops`. Returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] in (["-v"], ["--version"]):
+        print(f"{version()} (expert-devops)")
+        return 0
+    if arguments[:1] and arguments[0] in COMMANDS:
+        return _guarded(lambda: _command(arguments[0], arguments[1:]))
+    return _guarded(lambda: _prompt(arguments))
+
+
+def version() -> str:
+    from importlib.metadata import version as installed
+
+    return installed("expert-devops")
+
+
+def _command(name: str, arguments: Sequence[str]) -> int:
+    module = import_module(COMMANDS[name][0])
+    parser = Parser(prog=f"expert-devops {name}", description=COMMANDS[name][1].capitalize() + ".")
+    getattr(module, f"configure_{name}")(parser)
+    outcome: int = getattr(module, name)(parser.parse_args(arguments))
+    return outcome
+
+
+def _prompt(arguments: Sequence[str]) -> int:
+    """Without a command: a chat on a terminal, or one prompt with `-p`."""
+    module = import_module("agent.surfaces.prompt")
+    commands = "\n".join(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items())
+    parser = Parser(
+        prog="expert-devops",
+        description="A DevOps expert that runs. Without a command: a chat, or one prompt with -p.",
+        epilog=f"commands:\n{commands}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.configure_prompt(parser)
+    outcome: int = module.prompt(parser.parse_args(arguments))
+    return outcome
+
+
+def _guarded(action: Callable[[], int]) -> int:
+    """Known failures become one line and an exit code; an interrupt is 130; a closed pipe is quiet."""
+    from agent.surfaces.errors import explain
+
+    try:
+        code = action()
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        known = explain(error)
+        if known is None:
+            raise
+        message, code = known
+        print(f"expert-devops: {message}", file=sys.stderr)
+        return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Failures a user can act on: one line each, and the exit code they stand for."""
+
+from __future__ import annotations
+
+_USAGE = 2
+_FAILED = 1
+
+_KNOWN: dict[str, int] = {
+    "agent.askers.AnswersError": _USAGE,
+    "agent.definition.DefinitionError": _USAGE,
+    "agent.models.choose.ModelChoiceError": _USAGE,
+    "agent.models.port.ModelError": _FAILED,
+    "agent.session.journal.SessionError": _FAILED,
+    "agent.surfaces.errors.UsageProblem": _USAGE,
+    "tools.devops.project.scan.ProjectError": _USAGE,
+    "tools.devops.spec.reader.SpecError": _USAGE,
+}
+"""Exception, by full name so that nothing is imported to know it -> exit code. Subclasses count."""
+
+
+class UsageProblem(Exception):  # noqa: N818 - what the user asked for cannot be done as said
+    """A request that makes no sense as given; the message says what to change."""
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """The message and exit code of a known failure, or None for a bug, which keeps its traceback."""
+    for cls in type(error).__mro__:
+        code = _KNOWN.get(f"{cls.__module__}.{cls.__qualname__}")
+        if code is not None:
+            return str(error), code
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}", _FAILED
+    return None

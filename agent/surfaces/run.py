@@ -1,0 +1,142 @@
+"""`expert-devops run`: the eight steps, headless."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+from agent.api import Agent, Run, result_json
+from agent.askers import Headless, read_answers
+from agent.budget import Limits
+from agent.events import Event, to_json
+from agent.result import Failed, NeedsInput, OutOfBudget, Refused, Result, exit_code
+from agent.session.journal import find_session
+from agent.session.resume import restore
+from agent.surfaces.errors import UsageProblem
+from agent.surfaces.progress import progress_for
+from agent.workflow.report import to_markdown
+from agent.workflow.run import WorkflowRun
+
+
+def configure_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", nargs="?", help="SPEC id or path; without it the project's SPEC is found")
+    parser.add_argument("-C", "--directory", default=".", metavar="DIR", help="the project (default: here)")
+    parser.add_argument(
+        "--model", default="auto", help="auto (Claude when a key is set, else playbook), playbook, or an id"
+    )
+    parser.add_argument("--answers", metavar="FILE", help="YAML or JSON file with answers to the questions of step 2")
+    parser.add_argument("--yes", action="store_true", help="take documented defaults; they are shown as assumptions")
+    parser.add_argument("--dry-run", action="store_true", help="show diffs, write nothing")
+    parser.add_argument("--steps", default="1-8", metavar="N[-M]", help="which steps to run (default: 1-8)")
+    parser.add_argument("--resume", metavar="SESSION", help="continue a session that was stopped")
+    parser.add_argument("--max-turns", type=int, default=200, metavar="N")
+    parser.add_argument("--max-budget-usd", type=float, metavar="USD")
+    parser.add_argument("--output-format", choices=("text", "json", "stream-json"), default="text")
+
+
+def run(args: argparse.Namespace) -> int:
+    answers = read_answers(Path(args.answers)) if args.answers else {}
+    workflow = _resumed(args) if args.resume else _fresh(args)
+    agent = Agent(
+        cwd=workflow.root,
+        model=args.model,
+        mode="acceptEdits",
+        limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
+        asker=Headless(answers, take_defaults=args.yes),
+    )
+    result = asyncio.run(_follow(agent, workflow, args.resume, args.output_format))
+    _print_result(result, args.output_format)
+    return exit_code(result)
+
+
+def _fresh(args: argparse.Namespace) -> WorkflowRun:
+    root = Path(args.directory)
+    if not root.is_dir():
+        raise UsageProblem(f"{root} is not a directory. Give the project with -C DIR.")
+    workflow = WorkflowRun(root=root.resolve(), spec=args.spec, steps=_steps(args.steps), dry_run=args.dry_run)
+    workflow.read_spec()  # a SPEC that cannot be found is a usage error, said before anything starts
+    return workflow
+
+
+def _resumed(args: argparse.Namespace) -> WorkflowRun:
+    options = restore(find_session(args.resume, Path(args.directory))).started.workflow
+    if options is None:
+        raise UsageProblem(f"Session {args.resume} is no run of the eight steps. Continue it with -p --resume.")
+    return WorkflowRun.from_options(options)
+
+
+async def _follow(agent: Agent, workflow: WorkflowRun, resume: str | None, output: str) -> Result:
+    going = agent.start("" if resume else workflow.prompt(), resume=resume, workflow=workflow)
+    interrupt_on_signals(going)
+    if output == "stream-json":
+        async for event in going:
+            _print_event(event)
+    else:
+        with progress_for(sys.stderr) as progress:
+            async for event in going:
+                progress.show(event)
+    return going.result
+
+
+def interrupt_on_signals(going: Run) -> None:
+    """Ctrl-C and SIGTERM end the run as *interrupted*, with its journal complete."""
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, going.interrupt)
+
+
+def _print_event(event: Event) -> None:
+    if event.type != "run_started":
+        print(json.dumps(to_json(event), ensure_ascii=False), flush=True)
+        return
+    started = to_json(event)
+    started.pop("prefix")  # the whole system prompt is in the journal; a stream reader needs the names only
+    print(json.dumps(started, ensure_ascii=False), flush=True)
+
+
+def _print_result(result: Result, output: str) -> None:
+    if output == "json":
+        print(json.dumps(result_json(result), ensure_ascii=False, indent=2))
+    if output != "text":
+        return
+    if result.report:
+        print(to_markdown(result.report))
+    if line := summary(result):
+        print(line, file=sys.stderr)
+
+
+def summary(result: Result) -> str:
+    """What a person must know beyond the report: why it stopped and how to go on. Empty when all is done."""
+    again = f"Continue with: expert-devops run --resume {result.session_id}"
+    match result:
+        case NeedsInput():
+            asked = "\n".join(
+                f"- {q.question}\n  answer as `{q.key or q.question}`: {', '.join(o.label for o in q.options)}"
+                for q in result.questions
+            )
+            return f"Answers are needed:\n{asked}\n{again} --answers FILE (or --yes to take the defaults)"
+        case Failed():
+            return f"Failed ({result.kind}): {result.reason}" + (f"\n{again}" if result.session_id else "")
+        case Refused():
+            return f"Refused by {result.by}: {result.reason}"
+        case OutOfBudget():
+            return f"{result.reason}\n{again}"
+        case _ if result.status == "interrupted":
+            return again
+        case _:
+            return ""
+
+
+def _steps(text: str) -> tuple[int, ...]:
+    first, _, last = text.partition("-")
+    try:
+        numbers = tuple(range(int(first), int(last or first) + 1))
+    except ValueError:
+        numbers = ()
+    if not numbers or numbers[0] < 1 or numbers[-1] > 8:
+        raise UsageProblem(f"--steps {text!r} is not a step or a range from 1 to 8, such as 1-4.")
+    return numbers

@@ -1,0 +1,54 @@
+"""Which tools there are, and what is granted beyond an agent file's own list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tools.tool import Tool
+
+PERSONA_GRANTS = (
+    "AskUserQuestion",
+    "CheckArtifacts",
+    "Delegate",
+    "DetectProject",
+    "PlanDeployment",
+    "ReadSpec",
+    "WriteArtifact",
+)
+"""What the runtime grants to its own persona beyond the header: DevOps tools, the user and siblings."""
+
+WORKFLOW_GRANTS = ("CompleteStep",)
+"""What a run of the eight steps grants in addition."""
+
+
+def builtin_tools() -> dict[str, Tool]:
+    """Every built-in tool by name."""
+    from tools.devops.render import write_artifact
+    from tools.devops.spec import read_spec_tool
+
+    import tools as core
+    from tools.devops.checks import check_artifacts
+    from tools.devops.plan import plan_deployment
+    from tools.devops.project import detect_project
+
+    found: Iterable[Tool] = (
+        core.read,
+        core.write,
+        core.edit,
+        core.notebook_edit,
+        core.grep,
+        core.glob,
+        core.bash,
+        core.task_stop,
+        core.web_fetch,
+        core.todo_write,
+        core.ask_user_question,
+        core.delegate,
+        core.complete_step,
+        read_spec_tool,
+        detect_project,
+        plan_deployment,
+        write_artifact,
+        check_artifacts,
+    )
+    return {tool.name: tool for tool in found}

@@ -1,0 +1,139 @@
+"""What a run amounts to: the deployment report as data, and as Markdown in the conversation language.
+
+Nothing here is claimed by a model: statuses come from gates, checks and the plan. What could not be verified says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agent.result import Outcome
+from agent.workflow.labels import group, label
+from agent.workflow.steps import Workflow, load_steps
+from tools.devops.types import Check, Plan, Spec, to_json
+
+if TYPE_CHECKING:
+    from agent.workflow.run import WorkflowRun
+
+Json = dict[str, Any]
+
+_CHECKLIST: Mapping[str, tuple[str, ...]] = {
+    "ci_cd": ("workflow",),
+    "containerization": ("dockerfile", "dockerignore"),
+    "security": ("no_secrets", "env_example", "dockerfile", "workflow"),
+    "monitoring": ("health", "json_logging"),
+    "rollback": ("runbook", "workflow"),
+    "documentation": ("runbook",),
+    "zero_downtime": ("consistency", "railway", "vercel", "netlify", "kubernetes"),
+}
+"""Checklist item -> the checks whose verdicts decide it."""
+
+_TRUST: Mapping[str, tuple[str, ...]] = {
+    "test_first": ("workflow",),
+    "readable": ("runbook",),
+    "unified": ("consistency", "compose"),
+    "secured": ("no_secrets", "env_example", "dockerfile"),
+    "trackable": ("workflow",),
+}
+
+
+def build_report(run: WorkflowRun, workflow: Workflow, result: Outcome) -> Json:
+    """The report as JSON-ready data. Works at any point of a run: steps not reached are `open`."""
+    spec, project = run.read_spec(), run.scan()
+    plan = run.plan(spec, project, workflow.decisions)
+    checks = [check for record in workflow.records.values() for check in record.checks]
+    return {
+        "spec": spec.id if spec else None,
+        "language": plan.language,
+        "outcome": result.status,
+        "steps": [
+            {
+                "step": step.number,
+                "id": step.id,
+                "status": workflow.records[step.number].status,
+                "summary": workflow.records[step.number].summary,
+            }
+            for step in load_steps()
+            if step.number in workflow.selected
+        ],
+        "decisions": to_json(workflow.decisions),
+        "assumptions": [to_json(d) for d in workflow.decisions if d.source == "default"],
+        "artifacts": [
+            {"path": a.path, "kind": a.kind, "unit": a.unit, "present": (run.root / a.path).exists(), "why": a.why}
+            for a in plan.artifacts
+        ],
+        "checklist": {item: _verdict(names, checks) for item, names in _CHECKLIST.items()},
+        "trust": {item: _verdict(names, checks) for item, names in _TRUST.items()},
+        "not_verified": sorted({f"{c.name} ({c.tool}): {c.detail}" for c in checks if c.status == "not_verified"}),
+        "warnings": [to_json(f) for c in checks for f in c.findings if f.severity != "error"],
+        "traceability": _traceability(spec, plan),
+        "missing": to_json(project.missing),
+        "delegations": to_json(result.delegations),
+        "strategy": to_json(plan.strategy),
+        "cost": to_json(plan.cost),
+        "unsupported": list(plan.unsupported),
+        "notes": list(plan.notes),
+        "usage": to_json(result.usage) | {"turns": result.turns, "seconds": round(result.seconds, 2)},
+    }
+
+
+def _verdict(names: Sequence[str], checks: Sequence[Check]) -> str:
+    """`failed` beats `not_verified` beats `passed`; without a single passed check an item is not verified."""
+    statuses = {check.status for check in checks if check.name.removesuffix("_planned") in names}
+    if "failed" in statuses:
+        return "failed"
+    return "passed" if "passed" in statuses else "not_verified"
+
+
+def _traceability(spec: Spec | None, plan: Plan) -> list[Json]:
+    """Each requirement id with the files that answer it; an empty list says that none does."""
+    if spec is None:
+        return []
+    files: dict[str, list[str]] = {requirement.id: [] for requirement in spec.requirements}
+    for artifact in plan.artifacts:
+        for requirement in artifact.requirements:
+            files.setdefault(requirement, []).append(artifact.path)
+    text = {requirement.id: requirement.text for requirement in spec.requirements}
+    return [{"id": name, "text": text.get(name, ""), "files": paths} for name, paths in files.items()]
+
+
+def to_markdown(report: Mapping[str, Any]) -> str:
+    """The report for people, in its own language."""
+    lang = report["language"] if report["language"] in {"en", "ko"} else "en"
+
+    def word(name: str) -> str:
+        return label("report", name, lang)
+
+    lines = [f"# {word('title')}" + (f": {report['spec']}" if report["spec"] else ""), ""]
+    lines += [f"**{label('outcome', report['outcome'], lang)}**", "", f"## {word('steps')}", ""]
+    for step in report["steps"]:
+        status = label("step_status", step["status"], lang)
+        lines.append(f"{step['step']}. {label('step', step['id'], lang)}: {status}")
+    for name in ("checklist", "trust"):
+        lines += ["", f"## {word(name)}", ""]
+        lines += [
+            f"- {label(name, item, lang)}: {label('check_status', report[name][item], lang)}" for item in group(name)
+        ]
+    lines += ["", f"## {word('decisions')}", ""]
+    for d in report["decisions"]:
+        source = label("decision_source", d["source"], lang)
+        lines.append(f"- {d['name']}: {d['value']} ({source}" + (f": {d['evidence']})" if d["evidence"] else ")"))
+    lines += _list(word("artifacts"), [f"`{a['path']}`: {a['why']}" for a in report["artifacts"] if a["present"]])
+    traced = [f"{t['id']}: {', '.join(t['files']) or '-'}" for t in report["traceability"]]
+    lines += _list(word("traceability"), traced)
+    missing = [f"{label('missing', m['what'], lang)} ({m['unit']}): {m['why']}" for m in report["missing"]]
+    lines += _list(word("missing"), missing)
+    lines += _list(word("not_verified"), report["not_verified"])
+    lines += _list(word("delegations"), [f"{d['to']}: {d['subject']}" for d in report["delegations"]])
+    lines += _list(word("unsupported"), report["unsupported"])
+    lines += _list(word("notes"), report["notes"])
+    usage = report["usage"]
+    cost = "?" if usage["cost_usd"] is None else f"{usage['cost_usd']:.4f} USD"
+    tokens = usage["input_tokens"] + usage["output_tokens"]
+    lines += ["", f"{word('usage')}: {usage['turns']} / {usage['seconds']} s / {tokens} / {cost}"]
+    return "\n".join(lines) + "\n"
+
+
+def _list(title: str, items: Sequence[str]) -> list[str]:
+    return ["", f"## {title}", "", *(f"- {item}" for item in items)] if items else []

@@ -1,0 +1,136 @@
+"""A run of the eight steps: what the model is told to do, what closes the steps, and what the run amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from agent.result import Completed, Failed, Outcome, Result
+from agent.workflow.gates import Gates
+from agent.workflow.report import build_report
+from agent.workflow.steps import Record, Workflow, load_steps
+from tools.devops.types import Check, Decision, Plan, Project, Spec
+from tools.tool import ToolContext
+
+Changed = Callable[[int, str, Mapping[str, Any]], None]
+
+
+@dataclass(slots=True)
+class WorkflowRun:
+    """Options and state of one eight-step run. `spec` is an id or a path; `steps` the selected step numbers."""
+
+    root: Path
+    spec: str | None = None
+    steps: tuple[int, ...] = tuple(range(1, 9))
+    dry_run: bool = False
+    _workflow: Workflow | None = field(default=None, init=False)
+
+    def options(self) -> dict[str, Any]:
+        """What `from_options` needs to build the same run again."""
+        return {"root": str(self.root), "spec": self.spec, "steps": list(self.steps), "dry_run": self.dry_run}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> WorkflowRun:
+        """The run of a session, from its journal."""
+        return cls(Path(options["root"]), options["spec"], tuple(options["steps"]), options["dry_run"])
+
+    def prompt(self) -> str:
+        """The task, as the first user message."""
+        numbers = ", ".join(map(str, self.steps))
+        named = f"The SPEC is {self.spec}." if self.spec else "Find the SPEC, if there is one."
+        dry = " This is a dry run: show what would be written and write nothing." if self.dry_run else ""
+        return f"Make this project deployable: work through steps {numbers} of the workflow. {named}{dry}"
+
+    def brief(self) -> list[str]:
+        """The selected steps' goals, gates and guidance, for the system prompt."""
+        texts = ["# Workflow\nClose each step with CompleteStep; the runtime runs its gates and may refuse."]
+        for step in load_steps():
+            if step.number in self.steps:
+                gates = ", ".join(step.gates)
+                texts.append(
+                    f"## Step {step.number}: {step.title['en']}\n{step.goal['en']}\nGates: {gates}\n{step.guidance}"
+                )
+        return texts
+
+    def begin(
+        self,
+        context: ToolContext,
+        changed: Changed,
+        records: Mapping[int, Mapping[str, Any]],
+        answered: Mapping[str, str],
+    ) -> Workflow:
+        """Set the steps up, from journaled `records` after a resume. `answered` grows as the user answers."""
+        context.state["dry_run"] = self.dry_run
+        gates = Gates(self.root, self.read_spec, self.scan, self.plan, _check(self.root), answered)
+        self._workflow = Workflow(
+            gates=gates.table(),
+            selected=self.steps,
+            records={number: Record.from_json(record) for number, record in records.items()},
+            changed=lambda record: changed(record.step, record.status, record.json()),
+        )
+        return self._workflow
+
+    def read_spec(self) -> Spec | None:
+        """The SPEC as it is now; None when the project has none."""
+        from tools.devops.spec import NoSpec, read_spec
+
+        try:
+            return read_spec(self.root, self.spec)
+        except NoSpec:
+            return None
+
+    def scan(self) -> Project:
+        from tools.devops.project import scan_project
+
+        return scan_project(self.root)
+
+    def plan(self, spec: Spec | None, project: Project, decisions: Sequence[Decision]) -> Plan:
+        from tools.devops.plan import make_plan
+
+        return make_plan(self.root, spec, project, decisions)
+
+    def conclude(self, result: Result) -> Result:
+        """The result with its report. A run that stopped with steps not closed has not completed."""
+        if self._workflow is None:
+            return result
+        report = build_report(self, self._workflow, result)
+        result = replace(result, report=report)
+        if not isinstance(result, Completed):
+            if (
+                isinstance(result, Failed)
+                and result.kind == "incomplete"
+                and any(record.refusals for record in self._workflow.records.values())
+            ):
+                return replace(result, kind="gate", reason=_open_reason(self._workflow))
+            return result
+        if self._workflow.open_steps:
+            shared = {f: getattr(result, f) for f in Outcome.__dataclass_fields__ if f not in {"status", "exit_code"}}
+            return Failed(**shared, kind="gate", reason=_open_reason(self._workflow))
+        return result
+
+
+def _open_reason(workflow: Workflow) -> str:
+    refused = [n for n in workflow.open_steps if workflow.records[n].refusals]
+    steps = ", ".join(map(str, workflow.open_steps))
+    if not refused:
+        return f"Steps {steps} are still open."
+    findings = [
+        f"{finding.rule} in {finding.file}: {finding.message}"
+        for check in workflow.records[refused[0]].checks
+        for finding in check.findings
+        if finding.severity == "error"
+    ]
+    return f"Steps {steps} are still open. Step {refused[0]} did not pass its gates: {'; '.join(findings[:3])}"
+
+
+def _check(root: Path) -> Callable[[str, Project, Spec | None], Sequence[Check]]:
+    def check(gate: str, project: Project, spec: Spec | None) -> Sequence[Check]:
+        from tools.devops.checks import run_checks
+
+        if gate == "design_recorded":
+            return ()
+        return run_checks(root, kinds=[gate], project=project, spec=spec).checks
+
+    return check
