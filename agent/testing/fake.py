@@ -90,6 +90,11 @@ class FakeMessagesServer:
         self._http.server_close()
         self._thread.join()
 
+    @property
+    def connections(self) -> int:
+        """How many connections clients have opened."""
+        return self._http.accepted
+
     def assert_clean(self) -> None:
         """Raise `AssertionError` on violations, on failures in the script's callables, and unless it was used up."""
         problems = [*self.violations, *map(repr, self.failures)]
@@ -135,10 +140,12 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
         self.owner = owner
         self.closing = threading.Event()
+        self.accepted = 0
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
+        self.accepted += 1
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
