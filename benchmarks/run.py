@@ -1,0 +1,110 @@
+"""`make bench`: start-up and turn cost beside a bare loop, parallel calls, and many runs at once. Prints a table.
+
+Everything runs against a local fake Messages API, ours and the bare loop in turn, so that the machine's mood hits both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from agent import Agent
+from agent.permissions import Rules
+from agent.testing import FakeMessagesServer, ScriptedModel, call
+
+HERE = Path(__file__).parent
+ROUNDS = 7
+TURNS = 200
+
+
+def child(script: str, base_url: str) -> None:
+    subprocess.run([sys.executable, str(HERE / script), base_url], check=True, env=_env())
+
+
+def _env() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
+
+
+def start_to_first_request(script: str) -> float:
+    """Seconds from process start to the first request's arrival."""
+    arrived: list[float] = []
+
+    def answer(_received: object) -> str:
+        arrived.append(time.perf_counter())
+        return "Done."
+
+    with FakeMessagesServer(answer) as server:
+        started = time.perf_counter()
+        child(script, server.base_url)
+    return arrived[0] - started
+
+
+def gaps(script: str) -> list[float]:
+    """Seconds from one request's arrival to the next's, over `TURNS` turns with one tool call each.
+
+    Measured at the server, whose own part is the same for both scripts.
+    """
+    arrived: list[float] = []
+
+    def answer(_received: object) -> object:
+        arrived.append(time.perf_counter())
+        return [call("Glob", pattern="*.txt")] if len(arrived) <= TURNS else "Done."
+
+    with FakeMessagesServer(answer) as server:
+        child(script, server.base_url)
+    return [later - earlier for earlier, later in pairwise(arrived)]
+
+
+async def parallel_shell_calls() -> float:
+    """Seconds of a turn with 20 Bash calls that each take 0.3 s."""
+    turns: list[object] = [[call("Bash", command="sleep 0.3") for _ in range(20)], "Done."]
+    agent = Agent(cwd=tempfile.mkdtemp(), model=ScriptedModel(turns), rules=Rules.parse(allow=["Bash"]), env={})
+    started = time.perf_counter()
+    await agent.run("go")
+    return time.perf_counter() - started
+
+
+async def many_runs(count: int) -> tuple[float, float]:
+    """Seconds and KiB a run for `count` runs at once, each with two tool turns."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    cwd = tempfile.mkdtemp()
+
+    async def one() -> None:
+        model = ScriptedModel([[call("Glob", pattern="*.txt")], [call("Glob", pattern="*.md")], "Done."])
+        result = await Agent(cwd=cwd, model=model, env={}).run("go")
+        assert result.status == "completed", result
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(count)))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return time.perf_counter() - started, grown / count
+
+
+def main() -> None:
+    os.environ["EXPERT_DEVOPS_HOME"] = tempfile.mkdtemp()
+    pairs = [(start_to_first_request("our_loop.py"), start_to_first_request("bare_loop.py")) for _ in range(ROUNDS)]
+    ours, bare = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"start to first request   ours {ours * 1e3:6.0f} ms   bare {bare * 1e3:6.0f} ms   ratio {ratio:.2f}")
+
+    our_gaps, bare_gaps = gaps("our_loop.py"), gaps("bare_loop.py")
+    ours, bare = statistics.median(our_gaps), statistics.median(bare_gaps)
+    early, late = statistics.median(our_gaps[:40]), statistics.median(our_gaps[-40:])
+    print(f"between two model calls  ours {ours * 1e3:6.2f} ms   bare {bare * 1e3:6.2f} ms   ratio {ours / bare:.2f}")
+    print(f"  turns 1-40 {early * 1e3:.2f} ms, turns {TURNS - 39}-{TURNS} {late * 1e3:.2f} ms")
+
+    print(f"20 Bash calls of 0.3 s   {asyncio.run(parallel_shell_calls()):6.2f} s of turn time")
+    seconds, kib = asyncio.run(many_runs(1000))
+    print(f"1,000 runs at once       {seconds:6.1f} s, {kib:.0f} KiB a run")
+
+
+if __name__ == "__main__":
+    main()
