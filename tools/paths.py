@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,15 +78,12 @@ def locate(ctx: ToolContext, path: str) -> Place:
 
 
 @contextmanager
-def directory_of(place: Place, *, create: bool = False) -> Iterator[tuple[int, str]]:
-    """The directory that holds `place`, as an open descriptor, and the name in it. `create` makes missing directories.
+def open_directory(anchor: Path, steps: Iterable[str], *, create: bool = False) -> Iterator[int]:
+    """The directory `steps` below `anchor` as an open descriptor. `create` makes missing directories.
 
-    Raises `OSError`; `ELOOP` or `ENOTDIR` where a component turned into a link since `locate`.
+    Raises `OSError`; `ELOOP` or `ENOTDIR` where a component is a link.
     """
-    # A granted file is its own anchor.
-    start = place.anchor if place.real != place.anchor else place.anchor.parent
-    steps = place.real.parent.relative_to(start).parts
-    current = os.open(start, _DIRECTORY)
+    current = os.open(anchor, _DIRECTORY)
     try:
         for step in steps:
             if create:
@@ -95,9 +92,18 @@ def directory_of(place: Place, *, create: bool = False) -> Iterator[tuple[int, s
             below = os.open(step, _DIRECTORY, dir_fd=current)
             os.close(current)
             current = below
-        yield current, place.real.name
+        yield current
     finally:
         os.close(current)
+
+
+@contextmanager
+def directory_of(place: Place, *, create: bool = False) -> Iterator[tuple[int, str]]:
+    """The directory that holds `place`, as `open_directory` opens it, and the name in it."""
+    # A granted file is its own anchor.
+    anchor = place.anchor if place.real != place.anchor else place.anchor.parent
+    with open_directory(anchor, place.real.parent.relative_to(anchor).parts, create=create) as directory:
+        yield directory, place.real.name
 
 
 def open_regular(directory: int, name: str) -> int:
