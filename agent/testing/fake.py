@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import select
 import socket
 import sys
@@ -30,6 +31,8 @@ from agent.testing.script import (
     without_raw,
 )
 
+_VERTEX_PATH = re.compile(r"/publishers/anthropic/models/([^/:]+):(?:streamRawPredict|rawPredict)$")
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -41,7 +44,7 @@ class Received:
 
 
 class FakeMessagesServer:
-    """Speaks `POST /v1/messages` (streamed and not), `/v1/messages/count_tokens` and `GET /v1/models`.
+    """Speaks `POST /v1/messages` (streamed and not), `.../count_tokens`, `GET /v1/models`, and the paths of Vertex AI.
 
         with FakeMessagesServer([[call("Read", file_path="SPEC.md")], "Done."]) as server:
             model = AnthropicModel("claude-opus-5-5", base_url=server.base_url, api_key="test", profile="full")
@@ -186,10 +189,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._error(http_error(400, "The request body is not valid JSON"))
         if path.endswith("/v1/messages/count_tokens"):
             return self._json({"input_tokens": len(raw) // 4})
-        if not path.endswith("/v1/messages"):
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        if found := _VERTEX_PATH.search(path):  # model in the path, version in the body
+            headers["anthropic-version"] = body.pop("anthropic_version", "")
+            body["model"] = found[1]
+        elif not path.endswith("/v1/messages"):
             return self._error(http_error(404, path))
         owner = self.server.owner
-        headers = {name.lower(): value for name, value in self.headers.items()}
         answer = owner.answer(Received(path, headers, body))
         if isinstance(answer, HttpError):
             return self._error(answer)
