@@ -171,7 +171,7 @@ class _Prefixes:
             for found in re.finditer(r"path\(\s*[\"']([\w/-]*)[\"']\s*,\s*include\(\s*[\"']([\w.]+)[\"']", source):
                 self.included[found[2].removesuffix(".urls").rsplit(".", 1)[-1] + "/urls"] = "/" + found[1].strip("/")
         for _name, source in folder.sources("main.ts", "main.js"):
-            if found := re.search(r"setGlobalPrefix\(\s*[\"']/?([\w/-]+)[\"']", source):
+            if declared := re.search(r"setGlobalPrefix\(\s*[\"']/?([\w/-]+)[\"']", source):
                 self.global_prefix = "/" + declared[1]
 
     def full(self, name: str, source: str, path: str) -> str:
