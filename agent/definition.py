@@ -169,10 +169,12 @@ def _permission_mode(fields: Fields) -> PermissionMode | None:
 
 
 def _servers(fields: Fields) -> tuple[str | Mapping[str, Any], ...]:
-    """`mcpServers`: names, `{name: config}` entries, or one mapping of them."""
+    """`mcpServers`: names, `{name: config}` entries, a comma list, or one mapping."""
     value = fields.values.get("mcpServers")
     if isinstance(value, dict):
         return tuple({name: config} for name, config in value.items())
+    if isinstance(value, str):
+        return split_list(value)
     if isinstance(value, list) and all(isinstance(item, str | dict) for item in value):
         return tuple(value)
     if value is not None:
@@ -203,10 +205,10 @@ def _orchestration_lines(body: str, header: Mapping[str, Any]) -> dict[str, list
 
 
 def _items(value: Any) -> list[str]:
-    """One value as a list: a YAML list, `[a, b]` or `a, b`; quotes and emphasis marks fall away."""
+    """One value as a list: a YAML list, `[a, b]` or `a, b`. Comments, quotes and emphasis marks fall away."""
     if isinstance(value, list):
         return [str(item).strip() for item in value]
-    text = str(value).strip().removeprefix("[").removesuffix("]")
+    text = str(value).partition(" #")[0].strip().removeprefix("[").removesuffix("]")
     return [item for entry in split_list(text) if (item := entry.strip("'\"`*_ "))]
 
 

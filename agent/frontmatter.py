@@ -72,29 +72,33 @@ def _read_header(lines: list[str]) -> dict[str, Any]:
 
 
 def _with_quotes(lines: list[str]) -> list[str]:
-    """`lines` with values quoted that do not parse by themselves; the text of block scalars stays as it is."""
+    """`lines` with each value in quotes that does not parse by itself, together with its indented further lines."""
     result: list[str] = []
-    block: int | None = None
-    for line in lines:
-        indent = len(line) - len(line.lstrip())
-        if block is not None and (indent > block or not line.strip()):
-            result.append(line)
-            continue
-        match = _PAIR.fullmatch(line)
-        block = indent if match and match[3][0] in "|>" else None
-        result.append(_quoted(line, match) if match and block is None else line)
+    start = 0
+    while start < len(lines):
+        match = _PAIR.fullmatch(lines[start])
+        end = start + 1
+        while match and end < len(lines) and (not lines[end].strip() or _indent(lines[end]) > len(match[1])):
+            end += 1
+        entry = lines[start:end]
+        result.extend(_quoted(entry, match) if match else entry)
+        start = end
     return result
 
 
-def _quoted(line: str, match: re.Match[str]) -> str:
-    value = match[3].rstrip()
-    if value[0] in "#&" or not _could_end_here(value):
-        return line
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def _quoted(entry: list[str], match: re.Match[str]) -> list[str]:
+    value = "\n".join([match[3], *entry[1:]]).rstrip()
+    if value[0] in "|>#&" or not _could_end_here(value):
+        return entry
     try:
-        load_yaml(line.strip())
+        load_yaml("\n".join(entry))
     except FrontmatterError:
-        return f"{match[1]}{match[2]}: '{value.replace(chr(39), chr(39) * 2)}'"
-    return line
+        return f"{match[1]}{match[2]}: '{value.replace(chr(39), chr(39) * 2)}'".split("\n")
+    return entry
 
 
 def _could_end_here(value: str) -> bool:

@@ -214,9 +214,12 @@ def test_unclear_rights_read_as_no() -> None:
 
 
 def test_older_words_for_the_first_position() -> None:
-    assert parse_agent(agent_text(body="typical_chain_position: initial")).orchestration.typical_chain_position == (
-        "initiator"
-    )
+    agent = parse_agent(agent_text(body='typical_chain_position: "initial" # first in the chain'))
+    assert agent.orchestration.typical_chain_position == "initiator"
+
+
+def test_servers_as_a_comma_list() -> None:
+    assert parse_agent(agent_text("mcpServers: one, two")).mcp_servers == ("one", "two")
 
 
 # --- JSON, files -----------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ from agent.frontmatter import MAX_DEPTH, FrontmatterError, load_yaml, parse
             {"hint": "[file] [mode]", "said": '"Go" or: stop', "list": ["a", "b"]},
             "",
         ),
+        ("---\nd: Use: it's\n  now: <x>\n\n  end\nname: x\n---", {"d": "Use: it's now: <x>\nend", "name": "x"}, ""),
+        ("---\nl:\n  - a: b: c\n    d: e\n---", {"l": [{"a": "b: c", "d": "e"}]}, ""),
         ("---\non: push\ndate: 2026-03-02\nv: 1.10\nw: '1.10'\nn:\n---", None, ""),
     ],
 )
