@@ -1,0 +1,129 @@
+"""A monthly estimate from dated facts, right-sized for a small production load, against the SPEC's budget.
+
+Every number is a price fact times a stated assumption. Where a price is not on record the total is None: an unknown
+price is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tools.devops.plan.names import deployable, platform_for, serves, stated
+from tools.devops.plan.services import services_for
+from tools.devops.platform import Fact, fact
+from tools.devops.types import Decision, DeployUnit, Project, Spec
+
+_UNIT_GB, _UNIT_VCPU = 0.5, 0.1
+_SERVICE_GB, _SERVICE_VCPU, _SERVICE_DISK_GB = 0.25, 0.05, 5
+
+
+class _Bill:
+    """Items of one estimate; remembers which facts were used and which were absent."""
+
+    def __init__(self) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.used: list[Fact] = []
+        self.absent: list[str] = []
+        self.assumptions: list[str] = []
+
+    def price(self, key: str) -> float:
+        found = fact(key)
+        if found is None:
+            self.absent.append(key)
+            return 0.0
+        self.used.append(found)
+        return float(found.value)
+
+    def add(self, what: str, monthly: float, basis: str) -> None:
+        self.items.append({"what": what, "monthly": round(monthly, 2), "basis": basis})
+
+
+def estimate(project: Project, spec: Spec | None, decisions: Sequence[Decision]) -> Mapping[str, Any]:
+    """`{currency, monthly, items, assumptions, as_of, budget, within_budget, unknown}`; `monthly` None if unknown."""
+    bill = _Bill()
+    by_platform: dict[str, list[DeployUnit]] = {}
+    for unit in deployable(project):
+        by_platform.setdefault(platform_for(decisions, unit), []).append(unit)
+    services = len(services_for(project, spec))
+    for platform, units in by_platform.items():
+        rule = _RULES.get(platform)
+        if rule is None:
+            bill.absent.append(f"prices of {platform}")
+        else:
+            rule(bill, units, services, spec)
+    if services and not set(by_platform) & {"railway", "kubernetes"}:
+        bill.absent.append("price of the externally hosted database or cache")
+    monthly = None if bill.absent or not bill.items else round(sum(i["monthly"] for i in bill.items), 2)
+    budget = _budget(spec)
+    return {
+        "currency": "USD",
+        "monthly": monthly,
+        "items": bill.items,
+        "assumptions": bill.assumptions,
+        "as_of": min((f.as_of for f in bill.used), default=None),
+        "unknown": sorted(set(bill.absent)),
+        "budget": budget,
+        "within_budget": None if monthly is None or budget is None else monthly <= budget,
+    }
+
+
+def _replicas(spec: Spec | None) -> int:
+    value = stated(spec, "replicas")
+    if isinstance(value, Mapping):
+        value = value.get("min")
+    return value if isinstance(value, int) and value > 0 else 1
+
+
+def _budget(spec: Spec | None) -> float | None:
+    """The budget in USD per month, or None when there is none in that currency."""
+    value = stated(spec, "budget")
+    if not isinstance(value, Mapping) or str(value.get("currency", "USD")).upper() not in ("USD", "$"):
+        return None
+    amount = value.get("amount")
+    if not isinstance(amount, int | float):
+        return None
+    return round(amount / 12, 2) if str(value.get("period", "month")).startswith(("year", "annual")) else float(amount)
+
+
+def _railway(bill: _Bill, units: Sequence[DeployUnit], services: int, spec: Spec | None) -> None:
+    ram, cpu = bill.price("railway.ram_usd_per_gb_month"), bill.price("railway.cpu_usd_per_vcpu_month")
+    disk, fee = bill.price("railway.volume_usd_per_gb_month"), bill.price("railway.plan_hobby_usd_per_month")
+    included = bill.price("railway.included_hobby_usd")
+    running = len(units) * _replicas(spec)
+    usage = running * (_UNIT_GB * ram + _UNIT_VCPU * cpu)
+    stored = services * (_SERVICE_GB * ram + _SERVICE_VCPU * cpu + _SERVICE_DISK_GB * disk)
+    total = usage + stored
+    bill.add("Railway Hobby plan", fee, "subscription, includes the same amount of use")
+    bill.add("Railway services", usage, f"{running} x ({_UNIT_GB} GB, {_UNIT_VCPU} vCPU on average)")
+    if services:
+        basis = f"{services} x ({_SERVICE_GB} GB, {_SERVICE_VCPU} vCPU, {_SERVICE_DISK_GB} GB disk)"
+        bill.add("Railway databases", stored, basis)
+    bill.add("Included use", -min(included, total), "credit of the plan")
+    bill.assumptions.append("Railway: small steady load, little egress, one environment.")
+
+
+def _vercel(bill: _Bill, _units: Sequence[DeployUnit], _services: int, _spec: Spec | None) -> None:
+    bill.add(
+        "Vercel Pro", bill.price("vercel.plan_pro_usd_per_seat_month"), "one seat; Hobby is for non-commercial use"
+    )
+    bill.assumptions.append("Vercel: use stays within the credit of the plan.")
+
+
+def _netlify(bill: _Bill, _units: Sequence[DeployUnit], _services: int, _spec: Spec | None) -> None:
+    bill.add("Netlify Pro", bill.price("netlify.plan_pro_usd_per_month"), "flat price")
+    bill.assumptions.append("Netlify: use stays within the credits of the plan.")
+
+
+def _kubernetes(bill: _Bill, units: Sequence[DeployUnit], services: int, _spec: Spec | None) -> None:
+    nodes = max(2, (2 * sum(1 for u in units if serves(u)) + 1) // 2)
+    bill.add("Control plane", bill.price("kubernetes.doks_control_plane_usd_per_month"), "DigitalOcean Kubernetes")
+    node = bill.price("digitalocean.droplet_2gb_usd_per_month")
+    bill.add("Worker nodes", nodes * node, f"{nodes} x 2 GB, two replicas of each unit")
+    if services:
+        database = bill.price("digitalocean.managed_postgres_1gb_usd_per_month")
+        bill.add("Managed databases", services * database, f"{services} x 1 GB, single node")
+    bill.assumptions.append("Kubernetes: prices of DigitalOcean; a load balancer and egress are not included.")
+
+
+_RULES = {"railway": _railway, "vercel": _vercel, "netlify": _netlify, "kubernetes": _kubernetes}

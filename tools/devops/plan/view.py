@@ -1,0 +1,270 @@
+"""What templates see: the plan spread out, with every unit's commands, names and sizes worked out.
+
+`view_of` gives one mapping. Values that come from the project are untrusted; templates quote them (see
+`tools/devops/render.py`). Names made here (slugs, job names, image tags) are plain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tools.devops.plan.environment import region_of
+from tools.devops.plan.image import Image, default_port, image_of, is_static, language_version, runtime_of
+from tools.devops.plan.names import (
+    decided,
+    deployable,
+    direct,
+    exec_line,
+    fields,
+    joined,
+    platform_for,
+    serves,
+    slug,
+    slugs,
+    stated,
+    workspace,
+)
+from tools.devops.plan.pipeline import Checks, checks_of
+from tools.devops.plan.services import Service, services_for, services_of
+from tools.devops.platform import Platform, facts, platform_of
+from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
+
+_RAILWAY_REGIONS = (
+    (r"korea|seoul|japan|tokyo|singapore|asia|ap-|한국|서울", "asia-southeast1-eqsg3a"),
+    (r"europe|eu-|frankfurt|london|amsterdam|ireland|germany", "europe-west4-drams3a"),
+    (r"us-east|virginia|new york|iad", "us-east4-eqdc4a"),
+    (r"us-west|california|oregon|san francisco", "us-west2"),
+)
+_VERCEL_REGIONS = (
+    (r"korea|seoul|ap-northeast-2|icn|한국|서울", "icn1"),
+    (r"japan|tokyo|ap-northeast-1|hnd", "hnd1"),
+    (r"singapore|ap-southeast-1", "sin1"),
+    (r"frankfurt|germany|eu-central", "fra1"),
+    (r"london|eu-west-2", "lhr1"),
+    (r"us-west|california|san francisco|sfo", "sfo1"),
+    (r"us-east|virginia|iad", "iad1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A further process of a unit: a worker, or a cron job with its `schedule`. `command` is for `sh -c`."""
+
+    name: str
+    command: str
+    schedule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """One deploy unit, ready for templates.
+
+    `env` are the variables its running code reads, `settings`/`secrets` those of them that are not / are secret and
+    not an address of a service; `addresses` pairs each service with the variable that holds its address. `folder` is
+    the build context, `replicas` a (min, max) pair.
+    """
+
+    unit: DeployUnit
+    slug: str
+    platform: Platform
+    image: Image | None
+    services: tuple[Service, ...]
+    addresses: tuple[tuple[str, Service], ...]
+    env: tuple[EnvVar, ...]
+    settings: tuple[EnvVar, ...]
+    secrets: tuple[EnvVar, ...]
+    public: tuple[EnvVar, ...]
+    runtime: str
+    version: str
+    port: int
+    health: str | None
+    liveness: str | None
+    serves: bool
+    static: bool
+    dockerfile: str
+    folder: str
+    migrate: str
+    command: str
+    dev_command: str
+    workers: tuple[Process, ...]
+    crons: tuple[Process, ...]
+    checks: Checks
+    replicas: tuple[int, int]
+
+    @property
+    def path(self) -> str:
+        return self.unit.path
+
+    @property
+    def name(self) -> str:
+        return self.unit.name
+
+
+def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Project) -> dict[str, Any]:
+    """The template's variables.
+
+    `plan`, `artifact`, `spec`, `project`, `language`, `facts`; `units` (every `UnitView`), `unit` and its `image` (None
+    for a file of the whole project), `by_platform`, `monorepo`; `services`, `env`; `branches`, `main`, `repository`,
+    `name`, `domain`; `environment` (of an overlay), `region` (by platform), `cache_mounts`, `host_ports` (by slug);
+    `stated` (the SPEC's deployment values) and `requirements` (those that files answer).
+    """
+    names = slugs(project)
+    units = tuple(_unit_view(unit, names[unit.path], plan, spec, project) for unit in deployable(project))
+    unit = next((u for u in units if artifact.unit == u.path), None)
+    branches = decided(plan.decisions, "branches", ["main"])
+    region = region_of(spec)
+    return {
+        "plan": plan,
+        "artifact": artifact,
+        "spec": spec,
+        "project": project,
+        "language": plan.language,
+        "units": units,
+        "unit": unit,
+        "image": unit.image if unit else None,
+        "services": services_for(project, spec),
+        "env": plan.env,
+        "branches": branches,
+        "main": branches[0],
+        "repository": decided(plan.decisions, "repository"),
+        "name": _project_name(spec, project, names),
+        "monorepo": len(units) > 1,
+        "environment": artifact.path.split("/")[2] if artifact.path.startswith("k8s/overlays/") else "",
+        "domain": decided(plan.decisions, "domain"),
+        "region": {
+            "railway": _region(region, _RAILWAY_REGIONS),
+            "vercel": _region(region, _VERCEL_REGIONS),
+            "stated": region,
+        },
+        "cache_mounts": unit is not None and unit.platform.id != "railway",
+        "facts": facts(),
+        "requirements": _requirements(plan, spec),
+        "by_platform": _by_platform(units),
+        "host_ports": _host_ports([u for u in units if u.serves]),
+        "stated": {key: stated(spec, key) for key in DEPLOYMENT_FIELDS},
+    }
+
+
+def _host_ports(units: Sequence[UnitView]) -> dict[str, int]:
+    """Slug -> a port of its own on a developer's machine."""
+    ports: dict[str, int] = {}
+    for unit in units:
+        port = unit.port
+        while port in ports.values():
+            port += 1
+        ports[unit.slug] = port
+    return ports
+
+
+def _unit_view(unit: DeployUnit, name: str, plan: Plan, spec: Spec | None, project: Project) -> UnitView:
+    platform = platform_of(platform_for(plan.decisions, unit))
+    image = image_of(unit) if platform.image else None
+    port = image.port if image else default_port(unit)
+    services = _shared_names(services_of(unit, spec), services_for(project, spec))
+    env = tuple(v for v in plan.env if unit.path in v.units and v.lives_in in ("platform", "build"))
+    names = {v.name for v in env}
+    addresses = tuple((v, s) for s in services for v in [s.variable(unit)] if v in names)
+    taken = {variable for variable, _ in addresses}
+    own = [v for v in env if v.name not in taken]
+    command = image.command if image else exec_line(unit.start or "", port)
+    return UnitView(
+        unit=unit,
+        slug=name,
+        platform=platform,
+        image=image,
+        services=services,
+        addresses=addresses,
+        env=env,
+        settings=tuple(v for v in own if not v.secret and v.lives_in == "platform"),
+        secrets=tuple(v for v in own if v.secret),
+        public=tuple(v for v in own if v.lives_in == "build"),
+        runtime=runtime_of(unit),
+        version=language_version(unit),
+        port=port,
+        health=(image.health if image else unit.health_path) if serves(unit) else None,
+        liveness="/" if is_static(unit) else unit.liveness_path,
+        serves=serves(unit),
+        static=is_static(unit),
+        dockerfile=joined(unit, "Dockerfile"),
+        folder="." if workspace(unit) else unit.path,
+        migrate=direct(unit.migrate) if unit.migrate else "",
+        command=command,
+        dev_command=_dev_command(command),
+        workers=_processes(unit.workers, name, port),
+        crons=_processes(unit.cron, name, port),
+        checks=checks_of(unit, spec),
+        replicas=_replicas(spec),
+    )
+
+
+def _shared_names(own: Sequence[Service], everyone: Sequence[Service]) -> tuple[Service, ...]:
+    """The unit's services under the names they have in the whole project."""
+    ids = {s.id for s in own}
+    return tuple(s for s in everyone if s.id in ids)
+
+
+def _processes(entries: Sequence[Mapping[str, str]], unit: str, port: int) -> tuple[Process, ...]:
+    found = []
+    for n, entry in enumerate(entries, 1):
+        command = fields(entry, "command", "start", "run")
+        if command and not command.startswith("go run"):  # the image holds no compiler
+            name = slug(f"{unit}-{fields(entry, 'name') or n}")
+            found.append(Process(name, exec_line(command, port), fields(entry, "schedule", "cron")))
+    return tuple(found)
+
+
+def _dev_command(command: str) -> str:
+    """The start command with live reload, where the server has it; otherwise empty."""
+    if re.search(r"\buvicorn\b", command) and "--workers" not in command:
+        return f"{command} --reload"
+    if re.search(r"\b(gunicorn|flask\b.*\brun)\b", command):
+        return f"{command} --reload" if "gunicorn" in command else f"{command} --debug"
+    return ""
+
+
+def _replicas(spec: Spec | None) -> tuple[int, int]:
+    """(min, max): stated, or two to four."""
+    stated_replicas, scaling = stated(spec, "replicas"), stated(spec, "autoscaling")
+    low, high = 2, 4
+    for value in (stated_replicas, scaling):
+        if isinstance(value, Mapping):
+            low, high = int(value.get("min") or low), int(value.get("max") or high)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            low = value
+    low = max(1, min(low, 100))
+    return low, max(high, low, 1)
+
+
+def _region(region: str | None, table: Sequence[tuple[str, str]]) -> str:
+    text = (region or "").lower()
+    return next((name for pattern, name in table if re.search(pattern, text)), "") if text else ""
+
+
+def _project_name(spec: Spec | None, project: Project, names: Mapping[str, str]) -> str:
+    configured = spec.config.get("project", {}) if spec else {}
+    stated_name = configured.get("name") if isinstance(configured, Mapping) else None
+    folder = project.root.rstrip("/").rsplit("/", 1)[-1]
+    return slug(str(stated_name or folder or next(iter(names.values()), "app")))
+
+
+def _requirements(plan: Plan, spec: Spec | None) -> list[dict[str, str]]:
+    """Each requirement that files answer, with their paths."""
+    if spec is None:
+        return []
+    found = []
+    for requirement in spec.requirements:
+        paths = [a.path for a in plan.artifacts if requirement.id in a.requirements]
+        if paths:
+            text = requirement.text if len(requirement.text) <= 160 else requirement.text[:157] + "..."
+            found.append({"id": requirement.id, "text": text, "files": ", ".join(paths[:4])})
+    return found
+
+
+def _by_platform(units: Sequence[UnitView]) -> list[tuple[Platform, list[UnitView]]]:
+    found: dict[str, tuple[Platform, list[UnitView]]] = {}
+    for unit in units:
+        found.setdefault(unit.platform.id, (unit.platform, []))[1].append(unit)
+    return list(found.values())
