@@ -97,6 +97,8 @@ def test_labels_cover_every_value_shown_to_people() -> None:
     assert set(DEPLOYMENT_FIELDS) == set(table["field"])
     assert len(table["checklist"]) == 7
     assert len(table["trust"]) == 5
+    assert set(table["step_status"]) == {"open", "claimed", "verified"}
+    assert len(table["outcome"]) == 6
     assert set(table["missing"]) == {"health", "liveness", "metrics", "sigterm", "json_logs", "migrations"}
 
 
