@@ -37,7 +37,7 @@ RULES = Rules(
         ),
         "depends-unready": Rule(
             "warning",
-            "The database container has started long before it accepts connections; the application then fails at boot.",
+            "The container runs long before the database accepts connections; the application then fails at boot.",
             "Use `condition: service_healthy` and a healthcheck.",
             "docs.docker.com/compose/how-tos/startup-order",
         ),

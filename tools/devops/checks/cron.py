@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
@@ -22,7 +24,7 @@ def shortest_gap_minutes(expression: str) -> int | None:
     if parsed is None:
         return None
     times = sorted(hour * 60 + minute for hour in parsed[1] for minute in parsed[0])
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     return min([*gaps, times[0] + 1440 - times[-1]])
 
 

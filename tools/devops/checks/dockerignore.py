@@ -90,6 +90,11 @@ def _check_ignore(subject: Subject, path: str) -> Iterator[Finding]:
         for name in (".venv/bin/python", "app/__pycache__/main.pyc"):
             if not ignored(name):
                 yield RULES.at("caches", path, 0, f"{name.split('/')[-2].replace('bin', '.venv')} is not excluded.")
+    yield from _needed(subject, path, ignored, beside)
+
+
+def _needed(subject: Subject, path: str, ignored: Patterns, beside: set[str]) -> Iterator[Finding]:
+    """Files that a Dockerfile copies and the ignore file hides from it."""
     for file, parsed in readable(
         dockerfile.select(subject), lambda name: subject.parsed(name, dockerfile.read_dockerfile)
     ):

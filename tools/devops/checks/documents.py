@@ -115,7 +115,7 @@ class _YamlReader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise bad_file("yaml-syntax", self.file, line, "A mapping key must be a plain word here.")
             key = key_node.value
-            if key == "<<" and key_node.style is None:
+            if key == "<<" and not key_node.style:
                 inherited = self.read(value_node, (*path, "<<"), depth + 1)
                 for source in inherited if isinstance(inherited, list) else [inherited]:
                     merged = {**mapping(source), **merged}
@@ -130,17 +130,13 @@ class _YamlReader:
 def _scalar(node: Any) -> Any:
     """A scalar by the YAML 1.2 core schema; quoted and block scalars are strings."""
     text: str = node.value
-    if node.style is not None or (node.tag == "tag:yaml.org,2002:str" and not _plain_number(text)):
+    if node.style:  # quoted or block; plain is None or "", by loader
         return text
     if text in ("", "~", "null", "Null", "NULL"):
         return None
-    if text.lower() in ("true", "false") and text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
         return text.lower() == "true"
     return _number(text)
-
-
-def _plain_number(text: str) -> bool:
-    return bool(_INT.fullmatch(text) or _FLOAT.fullmatch(text))
 
 
 def _number(text: str) -> Any:

@@ -83,11 +83,15 @@ Check = Callable[[Subject, tuple[str, ...]], Iterable[Finding]]
 
 @dataclass(frozen=True, slots=True)
 class Linter:
-    """Another tool's opinion. `locate` gives its program or module file, None when it is not installed."""
+    """Another tool's opinion. `locate` gives its program or module file, None when it is not installed.
+
+    An `optional` one is not due when it is not installed; the others are then reported as not verified.
+    """
 
     tool: str
     locate: Callable[[], Path | None]
     run: Check
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The `kubernetes` gate: objects that must fit each other, pods that must be safe, and kustomizations that must resolve.
+"""The `kubernetes` gate: objects that fit each other, pods that are safe, kustomizations that resolve.
 
 Field types are the business of kubernetes-validate; here stands what a schema cannot say.
 """
@@ -59,6 +59,6 @@ GATE = Gate(
     check,
     (
         Linter("kubernetes-validate", kubernetes_validate.locate, kubernetes_validate.run),
-        Linter("kubectl", kubectl.locate, kubectl.run),
+        Linter("kubectl", kubectl.locate, kubectl.run, optional=True),
     ),
 )

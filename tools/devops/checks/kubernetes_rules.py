@@ -89,7 +89,7 @@ RULES = Rules(
         "restricted": Rule(
             "error",
             "The namespace policy `restricted` refuses the pod; a break-out has more rights than it needs.",
-            "Set runAsNonRoot true, allowPrivilegeEscalation false, capabilities drop [ALL], seccompProfile RuntimeDefault.",
+            "Set runAsNonRoot, allowPrivilegeEscalation: false, capabilities.drop [ALL], seccompProfile.",
             _PSS,
         ),
         "host": Rule("error", "The pod shares the node's network, processes or files.", "Remove the setting.", _PSS),

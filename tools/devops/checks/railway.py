@@ -25,8 +25,8 @@ RULES = Rules(
         "schema": Rule("error", "Railway refuses the file.", "Correct the key or value.", _CONFIG),
         "legacy": Rule(
             "warning",
-            "railway.json and railway.toml are deprecated: new services cannot use them, and from 2026-12-01 they are no "
-            "longer read.",
+            "railway.json and railway.toml are deprecated: new services cannot use them, and they are not read from "
+            "2026-12-01 on.",
             "Keep the settings in `.railway/railway.py` or `.railway/railway.ts` (`railway config migrate`).",
             f"{_DOCS}/config-as-code, notice of 2026-08-21",
         ),
@@ -171,13 +171,11 @@ def _deploy(document: Document, path: tuple[str, ...], deploy: dict[str, Any], d
 def deploy_findings(
     file: str, deploy: dict[str, Any], dockerfile: bool, line: Callable[[str], int], name: str = ""
 ) -> Iterator[Finding]:
-    """Rules on one deploy block, whichever file it came from; `line(key)` gives the line of a key, `name` the service."""
+    """Rules on one deploy block, whichever file it came from. `line(key)` gives a key's line, `name` the service."""
     start = str(deploy.get("startCommand") or "")
     cron = deploy.get("cronSchedule")
     if dockerfile and "$" in start and not _SHELL.match(start):
-        yield RULES.at(
-            "start-port", file, line("startCommand"), "The start command holds a variable and runs without a shell."
-        )
+        yield RULES.at("start-port", file, line("startCommand"), "The start command holds a variable, without a shell.")
     if _FIXED.search(start) and "PORT" not in start:
         yield RULES.at("fixed-port", file, line("startCommand"), "The start command names a fixed port.")
     if isinstance(cron, str):

@@ -7,25 +7,37 @@ assignments, and one decorated function of assignments, calls of those names, li
 from __future__ import annotations
 
 import ast
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
 # Keywords that railway-sdk 0.7.0 reads; it drops all others in silence.
-_SERVICE = set(
-    """source root rootDirectory build deploy start startCommand run preDeploy preDeployCommand healthcheck healthcheckPath
-    healthcheckTimeout replicas regions domains tcp tcpProxies networking tracing cdn env variables volumeMounts configFile
-    parentServiceId groupId clusterRole replicaConfig clusterDisplay""".split()  # noqa: SIM905 - a word list reads better
-)
-_DATABASE = {"image", "output", "region", "defaultMountPath"}
-KEYWORDS: dict[str, set[str]] = {
+_SERVICE_WORDS = """
+source root rootDirectory build deploy start startCommand run preDeploy preDeployCommand healthcheck healthcheckPath
+healthcheckTimeout replicas regions domains tcp tcpProxies networking tracing cdn env variables volumeMounts configFile
+parentServiceId groupId clusterRole replicaConfig clusterDisplay
+"""
+_DEPLOY_WORDS = """
+startCommand preDeployCommand numReplicas healthcheckPath healthcheckTimeout restartPolicyType restartPolicyMaxRetries
+cronSchedule region multiRegionConfig sleepApplication overlapSeconds drainingSeconds limitOverride registryCredentials
+requiredMountPath runtime ipv6EgressEnabled
+"""
+_BUILD_WORDS = """
+builder buildCommand watchPatterns dockerfilePath railpackVersion nixpacksConfigPath nixpacksPlan nixpacksVersion
+buildEnvironment
+"""
+DEPLOY = frozenset(_DEPLOY_WORDS.split())
+BUILD = frozenset(_BUILD_WORDS.split())
+_SERVICE = frozenset(_SERVICE_WORDS.split())
+KEYWORDS: dict[str, AbstractSet[str]] = {
     "service": _SERVICE,
     "fn": _SERVICE | {"code_file", "runtime"},
     "postgres": {"region"},
     "mysql": {"region"},
     "redis": {"region"},
     "mongo": {"region"},
-    "database": _DATABASE,
+    "database": {"image", "output", "region", "defaultMountPath"},
     "github": {"branch", "rootDirectory", "checkSuites"},
     "image": {"autoUpdates", "auto_updates", "rootDirectory", "credentials"},
     "project": {"resources", "services"},
@@ -33,15 +45,6 @@ KEYWORDS: dict[str, set[str]] = {
     "bucket": {"region"},
     "group": {"resources", "options", "color", "icon"},
 }
-DEPLOY = set(
-    """startCommand preDeployCommand numReplicas healthcheckPath healthcheckTimeout restartPolicyType restartPolicyMaxRetries
-    cronSchedule region multiRegionConfig sleepApplication overlapSeconds drainingSeconds limitOverride registryCredentials
-    requiredMountPath runtime ipv6EgressEnabled""".split()  # noqa: SIM905
-)
-BUILD = set(
-    """builder buildCommand watchPatterns dockerfilePath railpackVersion nixpacksConfigPath nixpacksPlan nixpacksVersion
-    buildEnvironment""".split()  # noqa: SIM905
-)
 _NODES = (
     *(ast.Module, ast.ImportFrom, ast.alias, ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.Expr),
     *(ast.Name, ast.Load, ast.Store, ast.Constant, ast.List, ast.Tuple, ast.Dict, ast.Call, ast.keyword, ast.Attribute),
@@ -161,7 +164,7 @@ def _keywords(node: ast.Call, program: Program) -> None:
                     _unknown(program, key.lineno, str(keyword.arg), key.value, nested)
 
 
-def _unknown(program: Program, line: int, where: str, name: str, known: set[str]) -> None:
+def _unknown(program: Program, line: int, where: str, name: str, known: AbstractSet[str]) -> None:
     hint = get_close_matches(name, sorted(known), n=1)
     program.unknown_keywords.append(
         (line, f"{where} has no {name[:40]!r}" + (f"; did you mean {hint[0]!r}?" if hint else "."))

@@ -80,6 +80,7 @@ def run_checks(
             for gate in gates
             if selected[gate.name]
             for linter in gate.linters
+            if not linter.optional or linter.locate() is not None
         }
         own = {gate.name: _own(gate, subject, selected[gate.name], wanted) for gate in gates}
         checks: list[Check] = []

@@ -33,8 +33,8 @@ RULES = Rules(
         ),
         "mixed-routes": Rule(
             "error",
-            "`routes` cannot be combined with rewrites, redirects, headers, cleanUrls or trailingSlash, nor `functions` with "
-            "`builds`; the deployment is refused.",
+            "The deployment is refused: `routes` excludes rewrites, redirects, headers, cleanUrls and trailingSlash, "
+            "and `builds` excludes functions.",
             "Keep the newer form.",
             f"{_DOCS}#routes",
         ),

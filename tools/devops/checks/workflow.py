@@ -54,7 +54,7 @@ RULES = Rules(
         "deploy-branch": Rule(
             "error",
             "A pull request or a feature branch would deploy to production.",
-            "Give the job `if: github.ref == 'refs/heads/main' && github.event_name == 'push'`, or trigger on that branch.",
+            "Give the job `if: github.ref == 'refs/heads/main'`, or trigger on pushes to that branch only.",
             "own",
         ),
         "health-step": Rule(
@@ -126,6 +126,7 @@ _ATTACKER = re.compile(
     r"|workflow_run|release|inputs)\b[^}]*|head_ref|ref_name)[^}]*\}\}|\$\{\{[^}]*\binputs\.[^}]*\}\}"
 )
 _SECRET_KEY = re.compile(r"(^|[-_])(password|passwd|token|secret|api[-_]?key|private[-_]?key)$", re.IGNORECASE)
+_TEST_VALUE = re.compile(r"test|ci-|dummy|example|change|not-a|local|fake|only", re.IGNORECASE)
 _HEALTH = re.compile(r"curl|wget|urlopen|urllib|httpx|fetch\(|health|smoke|rollout status|livez|readyz", re.IGNORECASE)
 _FAILURE = re.compile(r"failure\(\)|always\(\)|rollback|rollout undo|roll back", re.IGNORECASE)
 
@@ -201,9 +202,9 @@ def _steps(workflow: Workflow) -> Iterator[Finding]:
 
 def _literals(file: str, line: int, values: dict[str, Any]) -> Iterator[Finding]:
     for key, value in values.items():
-        if isinstance(value, str) and len(value) >= 12 and _SECRET_KEY.search(key) and "${{" not in value:
-            if not re.search(r"test|ci-|dummy|example|change|not-a|local|fake|only", value, re.IGNORECASE):
-                yield RULES.at("literal-secret", file, line, f"{key[:60]} has a literal value.")
+        literal = isinstance(value, str) and len(value) >= 12 and "${{" not in value
+        if literal and _SECRET_KEY.search(key) and not _TEST_VALUE.search(value):
+            yield RULES.at("literal-secret", file, line, f"{key[:60]} has a literal value.")
 
 
 def _image_names(file: str, line: int, step: dict[str, Any]) -> Iterator[Finding]:

@@ -10,14 +10,15 @@ from typing import Any
 from tools.devops.checks.documents import Document, mapping, sequence
 
 _TEST = re.compile(
-    r"\b(pytest|tox|nox|unittest|jest|vitest|mocha|playwright test|go test|cargo test|mvn (verify|test)|gradlew? (test|check)"
-    r"|rspec|phpunit|dotnet test|(npm|pnpm|yarn|bun)( run)? test|npm t\b|make (test|check)|manage\.py test)\b"
+    r"\b(pytest|tox|nox|unittest|jest|vitest|mocha|playwright test|go test|cargo test|mvn (verify|test)"
+    r"|gradlew? (test|check)|rspec|phpunit|dotnet test|(npm|pnpm|yarn|bun)( run)? test|npm t\b"
+    r"|make (test|check)|manage\.py test)\b"
 )
 _BUILD = re.compile(r"\b(docker (buildx )?build|buildah (build|bud)|docker push|kaniko)\b")
 _BUILD_ACTION = re.compile(r"^docker/(build-push|bake)-action@")
 _DEPLOY = re.compile(
-    r"\brailway (up|redeploy|config apply)\b|\bvercel (deploy|--prod)|\bvercel --token|\bnetlify deploy\b|\bflyctl deploy\b"
-    r"|\bfly deploy\b|\bkubectl (apply|set image|rollout restart)\b|\bhelm (upgrade|install)\b|\bsam deploy\b"
+    r"\brailway (up|redeploy|config apply)\b|\bvercel (deploy|--prod)|\bvercel --token|\bnetlify deploy\b"
+    r"|\b(fly|flyctl) deploy\b|\bkubectl (apply|set image|rollout restart)\b|\bhelm (upgrade|install)\b|\bsam deploy\b"
     r"|\baws (ecs update-service|lambda update-function-code|cloudformation deploy)\b|\b(serverless|sls) deploy\b"
     r"|\bgcloud (run|app) deploy\b|\bterraform apply\b|\bcdk deploy\b|\bdoctl apps\b"
 )

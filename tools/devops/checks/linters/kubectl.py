@@ -1,4 +1,4 @@
-"""kubectl kustomize: renders each kustomization that is wholly inside the project, so nothing is fetched or executed."""
+"""kubectl kustomize: renders each kustomization that lies wholly inside the project: nothing is fetched or run."""
 
 from __future__ import annotations
 
@@ -31,8 +31,14 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
             if "took longer" in reason or "could not be started" in reason:
                 raise
             yield Finding(
-                "kustomize", "error", path, 0, f"kubectl kustomize: {reason}", "`kubectl apply -k` stops in the same way.",
-                "Correct what it names.", "kubectl",
-            )  # fmt: skip
+                rule="kustomize",
+                severity="error",
+                file=path,
+                line=0,
+                message=f"kubectl kustomize: {reason}",
+                why="`kubectl apply -k` stops in the same way.",
+                fix="Correct what it names.",
+                tool="kubectl",
+            )
     if skipped:
         raise CouldNotRunError(f"{skipped[0]} needs files or plugins from outside the project, so it was not rendered")

@@ -51,10 +51,28 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> str:
-    """Standard output of `argv`. Raises `CouldNotRunError` when missing, out of time, or its code is not `ok`.
+    """Standard output of `argv`; see `_execute` for what the child gets and what is raised."""
+    return _execute(argv, ok, cwd, stdin, env, timeout)[1]
+
+
+def exit_code(argv: Sequence[str], *, ok: Sequence[int], stdin: str = "", env: Mapping[str, str] | None = None) -> int:
+    """The exit code of `argv`, one of `ok`; see `_execute`."""
+    return _execute(argv, ok, None, stdin, env, TIMEOUT_SECONDS)[0]
+
+
+def _execute(
+    argv: Sequence[str],
+    ok: Sequence[int],
+    cwd: Path | None,
+    stdin: str,
+    env: Mapping[str, str] | None,
+    timeout: float,
+) -> tuple[int, str]:
+    """Exit code and standard output of `argv`.
 
     The child gets a private home, which is its working directory without `cwd`, and no proxy or token variables; its
-    whole process group is ended on time-out.
+    whole process group is ended on time-out. Raises `CouldNotRunError` when the program is missing or out of time, or
+    ends with a code that is not `ok`.
     """
     name = Path(argv[0]).name
     with tempfile.TemporaryDirectory(prefix="expert-devops-lint-") as home:
@@ -82,7 +100,7 @@ def run(
     if child.returncode not in ok:
         reason = (err.strip() or out.strip()).splitlines()[-1:] or ["no message"]
         raise CouldNotRunError(f"{name} failed with exit code {child.returncode}: {reason[0][:200]}")
-    return out
+    return child.returncode, out
 
 
 def parse_output(tool: str, text: str) -> Any:

@@ -1,0 +1,365 @@
+"""The `consistency` gate: files that each look right on their own must agree with each other and with the code."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from tools.devops.checks import compose, dockerfile, env_example, railway, vercel, workflow
+from tools.devops.checks.consistency_claims import (
+    Claim,
+    all_claims,
+    compose_documents,
+    kubernetes_objects,
+    workflow_jobs,
+)
+from tools.devops.checks.documents import mapping, sequence
+from tools.devops.checks.gate import Gate, Subject, lookup, readable
+from tools.devops.checks.kubernetes_model import candidates
+from tools.devops.checks.railway_program import parse_program
+from tools.devops.checks.rules import Rule, Rules
+from tools.devops.types import DeployUnit, Finding
+
+RULES = Rules(
+    "consistency",
+    {
+        "health-path": Rule(
+            "error",
+            "A probe on a path that the code does not serve fails for ever.",
+            "Use the path that the code serves, everywhere.",
+            "own",
+        ),
+        "port": Rule(
+            "error",
+            "Image, probe and manifests must mean the same port, or nothing is reached.",
+            "Use one default port everywhere, read from PORT.",
+            "own",
+        ),
+        "version": Rule(
+            "error",
+            "Tests then run on another version than production.",
+            "Name the same major version everywhere.",
+            "own",
+        ),
+        "runtime": Rule(
+            "error",
+            "Tests then run on another interpreter than the image.",
+            "Use the same version in the Dockerfile and the workflow.",
+            "own",
+        ),
+        "branch": Rule(
+            "error",
+            "The deployment never runs: the condition names a branch that is not the default one.",
+            "Use the repository's default branch.",
+            "own",
+        ),
+        "railway-service": Rule(
+            "error",
+            "`railway up` fails, or deploys another service.",
+            "Use the service's name from .railway/railway.py.",
+            "docs.railway.com/reference/cli-api",
+        ),
+        "migration-twice": Rule(
+            "error",
+            "Two runners migrate at the same time, or one migrates what the other expects untouched.",
+            "Run the migration in exactly one place, before the new version starts.",
+            "own: expand, deploy, contract",
+        ),
+        "migration-in-start": Rule(
+            "error",
+            "Each replica migrates when it starts, all at the same time, and a failed migration becomes a crash loop.",
+            "Move it to the platform's pre-deploy step, or to a Job.",
+            "own: expand, deploy, contract",
+        ),
+        "migration-missing": Rule(
+            "warning",
+            "The new version meets the old schema.",
+            "Run it in the platform's pre-deploy step, or in a Job.",
+            "own",
+        ),
+        "env-unknown": Rule(
+            "error",
+            "The code never reads this name, so the setting has no effect.",
+            "Use the name that the code reads.",
+            "own",
+        ),
+        "env-not-set": Rule(
+            "warning",
+            "The code reads it and this platform file does not set it.",
+            "Add it there, as a reference or preserved secret where it is one.",
+            "own",
+        ),
+        "service-host": Rule(
+            "error",
+            "The name does not resolve inside the compose network.",
+            "Use the name of the compose service as host.",
+            "docs.docker.com/compose/how-tos/networking",
+        ),
+        "image-name": Rule(
+            "error",
+            "The deployed image is not the one that the workflow builds.",
+            "Use the same registry and name in both.",
+            "own",
+        ),
+        "image-sha": Rule(
+            "error",
+            "Without the commit in the tag nobody can tell what runs, or go back to it.",
+            "Add `type=sha` (docker/metadata-action) or `:sha-${{ github.sha }}`.",
+            "own",
+        ),
+        "cors": Rule(
+            "error",
+            "Every site may act with the user's cookies; browsers refuse the pair.",
+            "List the origins, read from a variable.",
+            "fetch.spec.whatwg.org#cors-protocol-and-credentials",
+        ),
+        "serverless-worker": Rule(
+            "error",
+            "Functions end after minutes: a worker that runs for ever cannot live there.",
+            "Run the worker on a platform with long-lived processes, or make it a scheduled function.",
+            "vercel.com/docs/functions/limitations",
+        ),
+    },
+)
+
+_CORS_FILE = (".py", ".js", ".ts", ".mjs")
+_CORS_ANY = re.compile(r"allow_origins\s*=\s*\[\s*[\"']\*[\"']|origin:\s*[\"']\*[\"']")
+_CORS_CREDENTIALS = re.compile(r"allow_credentials\s*=\s*True|credentials:\s*true")
+_HOST = re.compile(r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)")
+_REF = re.compile(r"refs/heads/([\w./-]+)")
+
+
+def select(subject: Subject) -> tuple[str, ...]:
+    found = {
+        *dockerfile.select(subject),
+        *compose.select(subject),
+        *workflow.select(subject),
+        *candidates(subject),
+        *railway.select(subject),
+        *vercel.select(subject),
+        *subject.tree.named(*env_example.NAMES),
+    }
+    return tuple(sorted(found))
+
+
+def check(subject: Subject, _files: tuple[str, ...]) -> Iterator[Finding]:
+    claims = all_claims(subject)
+    units = [unit for unit in subject.project.units if unit.kind != "library"]
+    yield from _health(claims, units)
+    yield from _ports(subject, claims)
+    yield from _versions(claims)
+    yield from _branches(subject, claims)
+    yield from _railway_services(claims)
+    yield from _migrations(claims, units)
+    yield from _variables(subject, units)
+    yield from _hosts(subject)
+    yield from _images(subject)
+    yield from _code(subject, units)
+
+
+def _of(claims: list[Claim], subject: str) -> list[Claim]:
+    return [claim for claim in claims if claim.subject == subject]
+
+
+def _health(claims: list[Claim], units: list[DeployUnit]) -> Iterator[Finding]:
+    found = _of(claims, "health path")
+    known = {path for unit in units for path in (unit.health_path, unit.liveness_path) if path}
+    if not known and found:
+        known = {Counter(claim.value for claim in found).most_common(1)[0][0]}
+    for claim in found:
+        if claim.value not in known:
+            message = f"{claim.value[:60]} is not a health path of the code ({', '.join(sorted(known))})."
+            yield RULES.at("health-path", claim.file, claim.line, message)
+
+
+def _ports(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
+    found = _of(claims, "port")
+    defaults: dict[str, str] = {}
+    for claim in found:
+        first = defaults.setdefault(claim.scope, claim.value)
+        if claim.value != first:
+            message = f"Port {claim.value} here, port {first} earlier in the file."
+            yield RULES.at("port", claim.file, claim.line, message)
+    if len(defaults) != 1:
+        return  # with several images, which manifest belongs to which image is not certain
+    (source, port) = next(iter(defaults.items()))
+    for document in compose_documents(subject):
+        for name, value in mapping(mapping(document.value).get("services")).items():
+            for index, item in enumerate(sequence(mapping(value).get("ports")) if "build" in mapping(value) else []):
+                target = str(mapping(item).get("target", "") if isinstance(item, dict) else str(item).split(":")[-1])
+                if target.split("/", maxsplit=1)[0].isdigit() and target.split("/", maxsplit=1)[0] not in (
+                    port,
+                    _own_port(value),
+                ):
+                    line = document.line("services", name, "ports", index)
+                    yield RULES.at(
+                        "port", document.file, line, f"{name} maps port {target}; {source} listens on {port}."
+                    )
+    for item in kubernetes_objects(subject):
+        for container, line in item.containers() if item.kind in ("Deployment", "StatefulSet") else ():
+            if compose.BACKING.search(str(container.get("image", ""))):
+                continue
+            ports = {str(mapping(entry).get("containerPort")) for entry in sequence(container.get("ports"))}
+            if ports and not ports & {port, _own_port(container)}:
+                message = f"containerPort {', '.join(sorted(ports))}; {source} listens on {port}."
+                yield RULES.at("port", item.file, line, message)
+
+
+def _own_port(service: object) -> str:
+    """The PORT that a compose service or container sets for itself."""
+    for key in ("environment", "env"):
+        values = lookup(service, key)
+        for entry in sequence(values):
+            if isinstance(entry, str) and entry.startswith("PORT="):
+                return entry.removeprefix("PORT=")
+            if mapping(entry).get("name") == "PORT":
+                return str(mapping(entry).get("value"))
+        if "PORT" in mapping(values):
+            return str(mapping(values)["PORT"])
+    return ""
+
+
+def _versions(claims: list[Claim]) -> Iterator[Finding]:
+    first: dict[str, Claim] = {}
+    for claim in claims:
+        if not claim.subject.endswith(" version"):
+            continue
+        earlier = first.setdefault(claim.subject, claim)
+        length = min(claim.value.count("."), earlier.value.count(".")) + 1
+        if claim.value.split(".")[:length] != earlier.value.split(".")[:length]:
+            what = claim.subject.removesuffix(" version")
+            rule = "runtime" if what in ("python", "node") else "version"
+            message = f"{what} {claim.value} here, {earlier.value} in {earlier.file}:{earlier.line}."
+            yield RULES.at(rule, claim.file, claim.line, message)
+
+
+def _branches(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
+    default = subject.project.default_branch
+    if default is None:
+        return
+    for claim in _of(claims, "branch"):
+        if claim.value != default:
+            yield RULES.at(
+                "branch", claim.file, claim.line, f"Branch {claim.value[:40]}; the default branch is {default}."
+            )
+    for job in workflow_jobs(subject):
+        named = set(_REF.findall(str(job.body.get("if", ""))))
+        if job.deploys and not job.preview and named and default not in named:
+            message = f"Job {job.id} deploys from {', '.join(sorted(named))[:60]}; the default branch is {default}."
+            yield RULES.at("branch", job.document.file, job.line, message)
+
+
+def _railway_services(claims: list[Claim]) -> Iterator[Finding]:
+    known = {claim.value for claim in _of(claims, "railway service defined")}
+    for claim in _of(claims, "railway service"):
+        if known and claim.value not in known:
+            message = f"There is no service {claim.value[:40]!r}; known: {', '.join(sorted(known))[:100]}."
+            yield RULES.at("railway-service", claim.file, claim.line, message)
+
+
+def _migrations(claims: list[Claim], units: list[DeployUnit]) -> Iterator[Finding]:
+    found = _of(claims, "migration")
+    for claim in found:
+        if claim.value == "start":
+            yield RULES.at("migration-in-start", claim.file, claim.line, "The migration runs in the start command.")
+    elsewhere = [claim for claim in found if claim.value != "start"]
+    # railway.json and .railway/railway.py may describe the same pre-deploy step; two kinds of places may not.
+    if len({claim.value for claim in elsewhere}) > 1 or len({c.file for c in elsewhere if c.value == "workflow"}) > 1:
+        for claim in elsewhere[1:]:
+            message = f"The migration also runs in {elsewhere[0].file}:{elsewhere[0].line}."
+            yield RULES.at("migration-twice", claim.file, claim.line, message)
+    deployed = any(claim.subject in ("railway service defined", "port") for claim in claims)
+    if not found and deployed:
+        for unit in units:
+            if unit.migrate:
+                yield RULES.at("migration-missing", unit.path, 0, f"{unit.migrate[:80]!r} runs nowhere.")
+
+
+def _variables(subject: Subject, units: list[DeployUnit]) -> Iterator[Finding]:
+    read = {name for unit in units for name in unit.env}
+    listed: set[str] = set().union(*env_example.documented(subject).values())
+    known = read | listed
+    if not known:
+        return
+    for file, line, names, complete in _settings(subject):
+        for name in sorted(names - known):
+            near = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
+            if near and not env_example.PROVIDED.fullmatch(name):
+                yield RULES.at("env-unknown", file, line, f"{name[:60]} is not read; did you mean {near[0]}?")
+        missing = sorted(name for name in read - names if not env_example.PROVIDED.fullmatch(name))
+        if complete and len(units) == 1 and missing:
+            yield RULES.at("env-not-set", file, line, f"{', '.join(missing)[:200]} not set here.")
+
+
+def _settings(subject: Subject) -> Iterator[tuple[str, int, set[str], bool]]:
+    """(file, line, names set, whether that is all the program gets) for each service of each platform file."""
+    programs = [path for path in subject.tree.files if path.endswith(".railway/railway.py")]
+    for path, program in readable(programs, lambda path: subject.parsed(path, parse_program)):
+        for call in program.services:
+            names = set(re.findall(r"[\"']([A-Z][A-Z0-9_]+)[\"']\s*:", call.source))
+            yield path, call.line_of("env"), names, "env" in call.keywords
+    for document in compose_documents(subject):
+        for name, value in mapping(mapping(document.value).get("services")).items():
+            entries = mapping(value).get("environment") if "build" in mapping(value) else None
+            names = set(mapping(entries)) | {str(item).split("=")[0] for item in sequence(entries)}
+            if names:
+                yield document.file, document.line("services", name, "environment"), names, False
+    for item in kubernetes_objects(subject):
+        for container, line in item.containers():
+            names = {str(mapping(entry).get("name")) for entry in sequence(container.get("env"))}
+            if names and not compose.BACKING.search(str(container.get("image", ""))):
+                yield item.file, line, names, not container.get("envFrom") and item.kind == "Deployment"
+
+
+def _hosts(subject: Subject) -> Iterator[Finding]:
+    for document in compose_documents(subject):
+        services = mapping(mapping(document.value).get("services"))
+        for name, value in services.items():
+            entries = mapping(value).get("environment")
+            texts = [str(item) for item in (*mapping(entries).values(), *sequence(entries))]
+            for host in re.findall(
+                r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)", " ".join(texts)
+            ):
+                if host not in services and "." not in host:
+                    line = document.line("services", name, "environment")
+                    yield RULES.at(
+                        "service-host", document.file, line, f"{name} connects to {host[:40]!r}, which is no service."
+                    )
+
+
+def _images(subject: Subject) -> Iterator[Finding]:
+    built: set[str] = set()
+    for job in workflow_jobs(subject):
+        for index, step in enumerate(job.steps):
+            if "build-push-action" not in str(step.get("uses")):
+                continue
+            text = str(mapping(step.get("with")).get("tags", ""))
+            everything = f"{text} {job.body.get('env')} {[other.get('with') for other in job.steps]} {job.script}"
+            if mapping(step.get("with")).get("push") not in (None, False, "false") and not re.search(
+                r"github\.sha|GITHUB_SHA|type=sha|push-by-digest", everything
+            ):
+                yield RULES.at("image-sha", job.document.file, job.step_line(index), "No tag holds the commit.")
+            built |= set(re.findall(r"(ghcr\.io/[\w./-]+?)(?=[:@\s'\"]|$)", everything))
+    for item in kubernetes_objects(subject):
+        for container, line in item.containers("initContainers", "containers"):
+            name = re.split(r"[:@]", str(container.get("image", "")))[0]
+            if built and name.startswith("ghcr.io/") and name not in built:
+                message = f"{name[:80]} is deployed; the workflow builds {', '.join(sorted(built))[:100]}."
+                yield RULES.at("image-name", item.file, line, message)
+
+
+def _code(subject: Subject, units: list[DeployUnit]) -> Iterator[Finding]:
+    sources = [path for path in subject.tree.files if path.endswith(_CORS_FILE)]
+    for path, text in readable(sources, subject.tree.text):
+        if (found := _CORS_ANY.search(text)) and _CORS_CREDENTIALS.search(text):
+            line = text.count("\n", 0, found.start()) + 1
+            yield RULES.at("cors", path, line, "Every origin is allowed together with credentials.")
+    for unit in units:
+        file = "vercel.json" if unit.path == "." else f"{unit.path}/vercel.json"
+        if file in subject.tree and unit.workers:
+            yield RULES.at("serverless-worker", file, 0, f"{unit.name} has a worker process.")
+
+
+GATE = Gate("consistency", RULES, select, check)
