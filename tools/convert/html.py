@@ -40,6 +40,7 @@ class _Markdown(HTMLParser):
         self.code = 0
         self.quote = 0
         self.row: list[str] | None = None
+        self.rows = 0
         self.cell_start: int | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -87,7 +88,7 @@ class _Markdown(HTMLParser):
         elif tag == "blockquote":
             self.quote += 1
             self.out.append("> ")
-        elif tag in ("td", "th", "tr"):
+        elif tag in ("td", "th", "tr", "table"):
             self._open_in_table(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -125,7 +126,9 @@ class _Markdown(HTMLParser):
     def _open_in_table(self, tag: str) -> None:
         """Cells and rows may be left open; the next one closes them."""
         self._close_in_table(tag)
-        if tag == "tr":
+        if tag == "table":
+            self.rows = 0
+        elif tag == "tr":
             self.row = []
         elif self.row is not None:
             self.cell_start = len(self.out)
@@ -138,8 +141,9 @@ class _Markdown(HTMLParser):
             self.cell_start = None
         if tag in ("tr", "table"):
             cells = " | ".join(cell.replace("|", "\\|") for cell in self.row)
-            self.out.append(f"| {cells} |\n")
-            self.row = None
+            ruler = "" if self.rows else "| " + "--- | " * len(self.row)
+            self.out.append(f"| {cells} |\n" + (f"{ruler.rstrip()}\n" if ruler else ""))
+            self.row, self.rows = None, self.rows + 1
 
     def handle_data(self, data: str) -> None:
         if self.in_title:

@@ -44,11 +44,13 @@ class WebPolicy:
     """What a run may fetch. Kept in `ctx.state["web"]`.
 
     `allow_private_hosts` are host names or addresses, exactly as in the URL, that may be private, on any port and
-    without https. All other hosts need a public address and one of `ports`.
+    without https. All other hosts need a public address and one of `ports`. `ca_file` names certificates (PEM) to
+    trust besides the usual ones: private hosts often have an authority of their own.
     """
 
     allow_private_hosts: frozenset[str] = frozenset()
     ports: frozenset[int] = frozenset({80, 443})
+    ca_file: str | None = None
 
 
 def parse(text: str, policy: WebPolicy) -> URL:

@@ -56,10 +56,15 @@ async def fetch(text: str, policy: WebPolicy) -> Page:
 async def _follow(url: URL, policy: WebPolicy) -> Page:
     import httpx2
 
+    trust = httpx2.create_ssl_context(trust_env=False)
+    if policy.ca_file is not None:
+        trust.load_verify_locations(policy.ca_file)
     for _ in range(_MAX_REDIRECTS + 1):
         addresses = await resolve(url, policy)
         # No proxy, netrc or certificate variables of the environment; no cookies outlive the hop.
-        async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=_CONNECT_SECONDS) as client:
+        async with httpx2.AsyncClient(
+            verify=trust, trust_env=False, follow_redirects=False, timeout=_CONNECT_SECONDS
+        ) as client:
             page = await _one_hop(client, url, addresses)
         if not page.redirect:
             return page
