@@ -105,9 +105,13 @@ def test_what_a_yaml_writer_writes_is_read_back(header: dict[str, Any], body: st
     assert parse(f"---\n{written}---\n{body}") == (header, body.strip("\n"))
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1).map(str.strip))
+# No "#": after a blank it begins a comment, and the line is YAML as it stands.
+TEXT = st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"], exclude_characters="#")
+
+
+@given(st.text(TEXT, min_size=1).map(str.strip))
 def test_an_unquoted_sentence_with_a_colon_is_kept(words: str) -> None:
-    if not words or words[0] in "|>'\"[{#&":
+    if not words or words[0] in "|>'\"[{&":
         return
     header, _ = parse(f"---\ndescription: {words}: and then: more\nname: x\n---")
     assert header["name"] == "x"
