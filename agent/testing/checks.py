@@ -19,13 +19,16 @@ _FIELDS = frozenset(
     | {"thinking", "output_config", "cache_control", "context_management", "compaction", "service_tier", "speed"}
     | {"inference_geo", "container", "mcp_servers", "fallbacks", "fallback_credit_token", "diagnostics", "thread"}
 )
-_EFFORTS = frozenset({"low", "medium", "high", "xhigh", "max"})
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 MAX_MARKERS = 4
+_THINKING = frozenset({"thinking", "redacted_thinking"})
 
 
-def problems_of(body: Mapping[str, Any], headers: Mapping[str, str], *, paused: bool = False) -> list[str]:
+def problems_of(body: Any, headers: Mapping[str, str], *, paused: bool = False) -> list[str]:
     """Everything wrong with a request. `headers` have lower-case names; `paused`: it continues a paused turn."""
-    problems = [*_headers(headers), *_fields(body)]
+    if not isinstance(body, dict):
+        return ["body: must be a JSON object"]
+    problems = [*_headers(headers), *_fields(body), *_shapes(body)]
     if problems:
         return problems
     messages = body["messages"]
@@ -61,13 +64,36 @@ def _fields(body: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: Extra inputs are not permitted"
 
 
+def _shapes(body: Mapping[str, Any]) -> Iterator[str]:
+    """Whether everything the later checks look into is an object or a list of typed blocks."""
+    for name in ("tool_choice", "output_config", "thinking", "metadata"):
+        if not isinstance(body.get(name, {}), dict):
+            yield f"{name}: Input should be a valid dictionary"
+    if not _objects(body.get("tools", [])):
+        yield "tools: Input should be a valid list of objects"
+    if not isinstance(body.get("system", ""), str) and not _objects(body["system"]):
+        yield "system: Input should be a valid string or list of blocks"
+    messages = body.get("messages")
+    for at, message in enumerate(messages if isinstance(messages, list) else ()):
+        if not isinstance(message, dict) or message.get("role") not in ("user", "assistant", "system"):
+            yield f"messages.{at}.role: Input should be 'user', 'assistant' or 'system'"
+        elif not isinstance(message.get("content"), str) and not _objects(message.get("content"), typed=True):
+            yield f"messages.{at}.content: Input should be a valid string or list of blocks with a type"
+
+
+def _objects(value: Any, *, typed: bool = False) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(item, dict) and (not typed or isinstance(item.get("type"), str)) for item in value
+    )
+
+
 def _tools(tools: Any) -> Iterator[str]:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
     names = set()
     for at, tool in enumerate(tools):
-        name = tool.get("name", "")
+        name = str(tool.get("name", ""))
         if not _TOOL_NAME.fullmatch(name):
             yield f"tools.{at}.name: {name!r} does not match {_TOOL_NAME.pattern}"
         if name in names:
@@ -95,11 +121,8 @@ def _system(system: Any) -> Iterator[str]:
             yield f"system.{at}: text content blocks must be non-empty"
 
 
-def _roles(messages: Sequence[Any], paused: bool) -> Iterator[str]:
-    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
-    for at, role in enumerate(roles):
-        if role not in {"user", "assistant", "system"}:
-            yield f"messages.{at}.role: {role!r} is not user, assistant or system"
+def _roles(messages: Sequence[Json], paused: bool) -> Iterator[str]:
+    roles = [message["role"] for message in messages]
     if roles[0] != "user":
         yield "messages.0.role: the first message must be a user message"
     for at in (at for at, role in enumerate(roles) if role == "system"):
@@ -110,29 +133,31 @@ def _roles(messages: Sequence[Any], paused: bool) -> Iterator[str]:
 
 
 def _content(at: int, message: Json, *, last: bool) -> Iterator[str]:
-    content = message.get("content")
-    if not isinstance(content, str | list) or (not content and not (last and message.get("role") == "assistant")):
-        yield f"messages.{at}.content: must be a non-empty string or list of blocks"
+    content = message["content"]
+    if not content and not (last and message["role"] == "assistant"):
+        yield f"messages.{at}.content: must not be empty"
+    if not content:
         return
     for number, block in enumerate(content if isinstance(content, list) else ()):
         where = f"messages.{at}.content.{number}"
-        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
-            yield f"{where}.type: Field required"
-        elif block["type"] == "text" and not block.get("text"):
+        if block["type"] == "text" and not block.get("text"):
             yield f"{where}: text content blocks must be non-empty"
         elif block["type"] == "text" and message["role"] == "user" and block.get("citations"):
             yield f"{where}.citations: not allowed in a user message"
         elif block["type"] == "document" and message["role"] == "assistant":
             yield f"{where}: a document is not allowed in an assistant message"
-        elif block["type"] == "tool_use" and not (block.get("id") and block.get("name")):
+        elif block["type"] == "tool_use" and not (_filled(block, "id") and _filled(block, "name")):
             yield f"{where}: tool_use needs id and name"
         elif block["type"] == "tool_use" and not isinstance(block.get("input"), dict):
             yield f"{where}.input: Input should be a valid dictionary"
-    if message["role"] == "assistant" and isinstance(content, list) and content[-1].get("type") in _THINKING:
+        elif block["type"] == "tool_result" and not _filled(block, "tool_use_id"):
+            yield f"{where}.tool_use_id: Field required"
+    if message["role"] == "assistant" and isinstance(content, list) and content[-1]["type"] in _THINKING:
         yield f"messages.{at}: the final block in an assistant message cannot be `thinking`"
 
 
-_THINKING = frozenset({"thinking", "redacted_thinking"})
+def _filled(block: Mapping[str, Any], name: str) -> bool:
+    return isinstance(block.get(name), str) and bool(block[name])
 
 
 def _pairing(messages: Sequence[Json]) -> Iterator[str]:
@@ -141,7 +166,7 @@ def _pairing(messages: Sequence[Json]) -> Iterator[str]:
     for at, message in enumerate(messages):
         blocks = message["content"] if isinstance(message["content"], list) else []
         types = [block["type"] for block in blocks]
-        answered = [block.get("tool_use_id") for block in blocks if block["type"] == "tool_result"]
+        answered = [block["tool_use_id"] for block in blocks if block["type"] == "tool_result"]
         missing = [call for call in waiting if call not in answered]
         if missing:
             yield (
@@ -178,7 +203,7 @@ def _model_rules(body: Mapping[str, Any]) -> Iterator[str]:
         return
     if body["max_tokens"] > known.max_output:
         yield f"max_tokens: {body['max_tokens']} > {known.max_output}, the maximum of this model"
-    if choice in {"any", "tool"} and not known.forced_tool_choice:
+    if choice in ("any", "tool") and not known.forced_tool_choice:
         yield f"tool_choice: {choice!r} is not supported by this model"
     if kind is not None and kind not in known.thinking:
         yield f"thinking.type: {kind!r} is not supported by this model"
@@ -190,6 +215,6 @@ def _markers(body: Mapping[str, Any]) -> int:
     system = body.get("system") or []
     parts: list[Any] = [body, *(system if isinstance(system, list) else []), *(body.get("tools") or [])]
     for message in body["messages"]:
-        if isinstance(message, dict) and isinstance(message.get("content"), list):
+        if isinstance(message["content"], list):
             parts += message["content"]
-    return sum(1 for part in parts if isinstance(part, dict) and part.get("cache_control"))
+    return sum(1 for part in parts if part.get("cache_control"))

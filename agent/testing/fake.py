@@ -111,9 +111,9 @@ class FakeMessagesServer:
             self.requests.append(received)
             if self._api_key is not None and self._api_key not in _keys(received.headers):
                 return http_error(401, "invalid x-api-key")
-            problems = problems_of(
-                received.body, received.headers, paused=self._history.continues_paused(received.body)
-            ) or [*self._history.problems_of(received.body)]
+            paused = self._history.continues_paused(received.body.get("messages"))
+            problems = problems_of(received.body, received.headers, paused=paused)
+            problems = problems or [*self._history.problems_of(received.body)]
             if problems:
                 self.violations += problems
                 return http_error(400, problems[0])
@@ -186,7 +186,9 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(raw)
         except ValueError:
-            return self._error(http_error(400, "The request body is not valid JSON"))
+            body = None
+        if not isinstance(body, dict):
+            return self._error(http_error(400, "The request body is not a valid JSON object"))
         if path.endswith("/v1/messages/count_tokens"):
             return self._json({"input_tokens": len(raw) // 4})
         headers = {name.lower(): value for name, value in self.headers.items()}

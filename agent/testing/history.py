@@ -40,9 +40,10 @@ class ServedHistory:
         system, tools, messages = _parts(body)
         self._served.append(_Served(system, tools, tuple(messages), clean(list(content)), paused))
 
-    def continues_paused(self, body: Mapping[str, Any]) -> bool:
-        """Whether the last message is an answer that had been paused."""
-        last = clean(body["messages"][-1].get("content")) if body.get("messages") else None
+    def continues_paused(self, messages: Any) -> bool:
+        """Whether the last of `messages` is an answer that had been paused. They may be of any shape."""
+        last = messages[-1] if isinstance(messages, list) and messages else None
+        last = clean(last.get("content")) if isinstance(last, dict) else None
         return any(served.paused and served.content == last for served in self._served)
 
     def problems_of(self, body: Mapping[str, Any]) -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.models.port import Request
 from agent.testing import (
@@ -23,6 +25,7 @@ from agent.testing import (
     text,
     thinking,
 )
+from agent.testing.checks import problems_of
 
 Json = dict[str, Any]
 ASK = Request([{"role": "user", "content": "go"}])
@@ -116,6 +119,32 @@ def test_what_the_api_refuses_is_refused_and_noted(name: str) -> None:
     assert any(reason in violation for violation in server.violations), server.violations
     with pytest.raises(AssertionError):
         server.assert_clean()
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 2)
+    | st.sampled_from(["", "x", "user", "assistant", "text", "tool_use"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "role", "content", "text", "id", "name", "input_schema"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from(
+    ["model", "max_tokens", "messages", "system", "tools", "tool_choice", "thinking", "output_config"]
+)
+
+
+@given(st.dictionaries(FIELDS, JUNK | st.lists(JUNK, max_size=4), max_size=5))
+def test_any_request_is_judged(fields: Json) -> None:
+    sent = body(user("x")) | fields
+    problems = problems_of(sent, HEADERS)
+    assert all(isinstance(problem, str) for problem in problems)
+    assert problems_of(body(user("x")), HEADERS) == []
 
 
 GOOD: dict[str, Json] = {
