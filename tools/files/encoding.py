@@ -66,7 +66,8 @@ def decode(content: bytes) -> Text:
         text = content[len(mark) :].decode(encoding)
     except UnicodeDecodeError:
         mark, encoding, text = b"", "latin-1", content.decode("latin-1")
-    crlf = "\r\n" in text and text.count("\r\n") == text.count("\n")
+    # A second carriage return before the newline would not survive the way back.
+    crlf = "\r\n" in text and text.count("\r\n") == text.count("\n") and "\r\r\n" not in text
     return Text(text.replace("\r\n", "\n") if crlf else text, encoding, mark, crlf)
 
 

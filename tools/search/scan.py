@@ -99,7 +99,7 @@ def scan(query: Query, start: Place, paths: Sequence[str]) -> Iterator[Found]:
     pattern = compiled(query)
     for path in paths:
         content = text_of(start, path)
-        if content is not None and pattern.search(content):
+        if content and pattern.search(content):
             lines = _matching(query, pattern, content)
             if lines:
                 yield Found(path, lines)
