@@ -1,0 +1,72 @@
+"""What kind of application a SPEC describes: said outright, or shown by the parts its environment lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tools.devops.spec.claims import LABELLED, WEAK, Claim, Hit, claim, evidence_at, hit
+from tools.devops.spec.markdown import Document, Statement
+from tools.devops.spec.stance import Stance, context_kind, judge
+from tools.devops.spec.vocabulary import Mention, found, pattern, words
+
+_TITLES = ("cli", "library", "static", "api-backend")
+
+
+def find_application_type(statement: Statement) -> Iterator[Hit]:
+    """An application type in so many words: a labelled value, or a microservices architecture in prose."""
+    text = statement.text
+    if statement.label and any(found("application_labels", key) for key in (statement.label,)):
+        for value in words()["application_types"]:
+            match = pattern(f"application_types.{value}").search(text[statement.body :].strip().lower())
+            if match is not None:
+                yield hit("application_type", statement, Mention(value, statement.body, len(text)), strength=LABELLED)
+                return
+    match = pattern("rules.microservices").search(text)
+    if match is not None and statement.kind != "cell":
+        yield hit("application_type", statement, Mention("microservices", *match.span()))
+
+
+def derive_application_type(document: Document, rank: int) -> list[Claim]:
+    """The type that follows from the listed parts: a back end, a front end kept here, or both."""
+    parts: dict[str, tuple[Statement, int]] = {}
+    for statement in document.statements:
+        for side in ("backend", "frontend"):
+            at = _part(statement, side)
+            if at is not None and side not in parts:
+                parts[side] = (statement, at)
+    if not parts:
+        return _from_title(document, rank)
+    value = "full-stack" if len(parts) == 2 else "api-backend" if "backend" in parts else "frontend"
+    made = []
+    for statement, at in parts.values():
+        derived = Hit("application_type", value, at, Stance("stated"), WEAK)
+        made.append(claim(derived, evidence_at(document, statement.line_at(at)), rank))
+    return made
+
+
+def _part(statement: Statement, side: str) -> int | None:
+    """Where a statement lists a part of the application on `side`, or None."""
+    keys = (statement.label, statement.column)
+    if not statement.label or not any(found(f"sides.{side}", key) for key in keys if key) or len(statement.label) > 30:
+        return None
+    if side == "backend" and not found("rules.backend_part", " ".join(keys)):
+        return None
+    value = statement.text[statement.body :]
+    match = pattern(f"frameworks.{side}").search(value)
+    if match is None or found("separate", value) or context_kind(statement) != "stated":
+        return None
+    at = statement.body + match.start()
+    return at if judge(statement, at, statement.body + match.end()).kind == "stated" else None
+
+
+def _from_title(document: Document, rank: int) -> list[Claim]:
+    """`SPEC-X-001: ... CLI tool` names the type of a program that lists no parts."""
+    title = next((s for s in document.statements if s.kind == "title"), None)
+    if title is None:
+        return []
+    for value in _TITLES:
+        match = pattern(f"rules.title_{value}").search(title.text)
+        if match is not None:
+            derived = Hit("application_type", value, match.start(), judge(title, *match.span()), WEAK)
+            return [claim(derived, evidence_at(document, title.lines[0]), rank)]
+    return []

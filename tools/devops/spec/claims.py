@@ -1,0 +1,225 @@
+"""Claims about deployment fields, and how many claims become one `DeploymentField`.
+
+Sources are ranked (metadata, SPEC body, companions, linked SPECs and architecture notes, `tech.md`). The first rank
+that says anything decides; within it a labelled line (`Database: ...`) outweighs prose. Equal claims that disagree
+leave the value empty and stand side by side in `conflicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tools.devops.spec.markdown import Document, Statement
+from tools.devops.spec.stance import Kind, Stance, judge
+from tools.devops.spec.vocabulary import Mention
+from tools.devops.types import DeploymentField, Evidence
+
+METADATA, BODY, COMPANION, LINKED, PROJECT = range(5)
+LABELLED, PROSE, WEAK = 3, 2, 1
+MAX_EVIDENCE = 8
+MAX_TEXT = 300
+
+CHOICES = frozenset(
+    {
+        "application_type",
+        "platform",
+        "frontend_platform",
+        "regions",
+        "database",
+        "database_hosting",
+        "budget",
+        "compliance",
+        "sla",
+        "rpo",
+        "rto",
+        "replicas",
+    }
+)
+"""Fields with many possible values: excluding one value does not answer the question."""
+COLLECTED = frozenset({"regions", "compliance", "cron"})
+"""Fields whose values add up."""
+OPTIONAL_COUNTS = frozenset(
+    {"cron", "cdn", "cache", "queue", "autoscaling", "load_balancing", "database_replication", "database_backup"}
+)
+"""Capabilities for which "where possible" is a (planned) wish; elsewhere it decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a finder reports: a field, a value, where in the statement it stands, and how strongly."""
+
+    field: str
+    value: Any
+    start: int
+    stance: Stance
+    strength: int = PROSE
+    generic: bool = False
+    whole: bool = False
+    """True when the subject itself (not one value of it) was spoken of: "no database", "platform undecided"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A hit with its evidence and the rank of its source."""
+
+    field: str
+    value: Any
+    kind: Kind
+    planned: bool
+    strength: int
+    rank: int
+    generic: bool
+    whole: bool
+    evidence: Evidence
+
+
+Finder = Callable[[Statement], Iterator[Hit]]
+
+
+def evidence_at(document: Document, line: int, hint: str = "") -> Evidence:
+    """The line as written; a very long one is cut around `hint`."""
+    text = document.lines[line - 1].strip()
+    if len(text) > MAX_TEXT:
+        at = max(0, text.find(hint.strip()) - MAX_TEXT // 3) if hint.strip() else 0
+        text = text[at : at + MAX_TEXT].strip()
+    return Evidence(document.file, line, text)
+
+
+def claims_of(document: Document, finders: Sequence[Finder], rank: int) -> list[Claim]:
+    """Run every finder over every statement."""
+    return [
+        claim(
+            hit, evidence_at(document, statement.line_at(hit.start), statement.text[hit.start : hit.start + 40]), rank
+        )
+        for statement in document.statements
+        for finder in finders
+        for hit in finder(statement)
+    ]
+
+
+def claim(hit: Hit, evidence: Evidence, rank: int) -> Claim:
+    """A hit as a claim. An optional capability is a planned one; an optional platform is no decision."""
+    kind, planned = hit.stance.kind, hit.stance.planned
+    if kind == "stated" and hit.stance.optional:
+        kind, planned = ("stated", True) if hit.field in OPTIONAL_COUNTS else ("open", False)
+    return Claim(hit.field, hit.value, kind, planned, hit.strength, rank, hit.generic, hit.whole, evidence)
+
+
+def hit(
+    field: str,
+    statement: Statement,
+    mention: Mention,
+    family: Sequence[Mention] = (),
+    *,
+    value: Any = None,
+    strength: int = PROSE,
+    whole: bool = False,
+    conditions: bool = True,
+) -> Hit:
+    """A hit on `mention`, judged where it stands."""
+    stance = judge(statement, mention.start, mention.end, family, conditions=conditions)
+    shown = mention.value if value is None else value
+    return Hit(field, shown, mention.start, stance, strength, mention.generic, whole)
+
+
+def resolve(field: str, claims: Sequence[Claim]) -> DeploymentField:
+    """One field from all claims about it."""
+    for rank in range(PROJECT + 1):
+        ranked = [c for c in claims if c.rank == rank]
+        stated = [c for c in ranked if c.kind == "stated"]
+        excluded = [c for c in ranked if c.kind == "excluded" and (c.whole or field not in CHOICES)]
+        if stated:
+            return _stated(field, _strongest(stated), excluded, claims)
+        if excluded and rank <= COMPANION:
+            return DeploymentField("excluded", None, _evidence(excluded))
+        if any(c.kind == "undecided" for c in ranked):
+            break
+    return DeploymentField("not_stated", None, _evidence(_speaking(claims)), False, _ruled_out(claims))
+
+
+def _strongest(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims of the highest strength, exact ones before generic ones, with the weaker that agree or add detail."""
+    exact = [c for c in claims if not c.generic] or list(claims)
+    top = max(c.strength for c in exact)
+    return [c for c in exact if c.strength == top] + [c for c in exact if c.strength < top]
+
+
+def _stated(field: str, stated: list[Claim], excluded: list[Claim], claims: Sequence[Claim]) -> DeploymentField:
+    top = stated[0].strength
+    leading = [c for c in stated if c.strength == top]
+    planned = all(c.planned for c in leading)
+    if field in COLLECTED:
+        values = _union(stated)
+        return DeploymentField("stated", values, _evidence(stated), planned, _ruled_out(claims))
+    merged, against = leading[0].value, list[Claim]()
+    for other in stated[1:]:
+        joined = merge(merged, other.value)
+        if joined is not None:
+            merged = joined
+        elif other.strength == top:
+            against.append(other)
+    excluded = [c for c in excluded if field not in CHOICES and c.strength >= top and _same(c.value, merged)]
+    if against or excluded:
+        sides = _distinct([leading[0], *against, *excluded])
+        return DeploymentField("stated", None, _evidence([*leading, *excluded]), planned, sides)
+    agreeing = [c for c in stated if merge(merged, c.value) is not None]
+    return DeploymentField("stated", merged, _evidence(agreeing), planned, _ruled_out(claims))
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a is True or b is True or merge(a, b) is not None
+
+
+def merge(a: Any, b: Any) -> Any:
+    """What two claims say together, or None when they contradict. `True` says least; mappings add up."""
+    if a == b or b is True:
+        return a
+    if a is True:
+        return b
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        if any(key in b and b[key] != value for key, value in a.items()):
+            return None
+        return {**a, **b}
+    return None
+
+
+def _union(claims: Sequence[Claim]) -> list[Any]:
+    values: list[Any] = []
+    for one in claims:
+        for value in one.value if isinstance(one.value, list) else [one.value]:
+            if value not in values:
+                values.append(value)
+    return values
+
+
+def _distinct(claims: Sequence[Claim]) -> tuple[Mapping[str, Any], ...]:
+    sides: list[Mapping[str, Any]] = []
+    for one in claims:
+        side = _side(one)
+        if all(side["value"] != s["value"] or side.get("status") != s.get("status") for s in sides):
+            sides.append(side)
+    return tuple(sides)
+
+
+def _side(one: Claim) -> Mapping[str, Any]:
+    side: dict[str, Any] = {"value": one.value, "evidence": one.evidence}
+    return side | {"status": "excluded"} if one.kind == "excluded" else side
+
+
+def _ruled_out(claims: Sequence[Claim]) -> tuple[Mapping[str, Any], ...]:
+    """Single values the SPEC excludes, kept so that nobody chooses them: `{"value", "status": "excluded", ...}`."""
+    return _distinct(
+        [c for c in claims if c.kind == "excluded" and c.rank <= COMPANION and not c.whole and c.value is not True]
+    )
+
+
+def _speaking(claims: Sequence[Claim]) -> list[Claim]:
+    """Claims worth showing though nothing is stated, explicit "undecided" first."""
+    order: Mapping[str, int] = {"undecided": 0, "excluded": 1, "open": 2, "past": 3}
+    return sorted((c for c in claims if c.kind in order), key=lambda c: (c.rank, order[c.kind]))
+
+
+def _evidence(claims: Sequence[Claim]) -> tuple[Evidence, ...]:
+    return tuple(dict.fromkeys(c.evidence for c in claims))[:MAX_EVIDENCE]

@@ -1,0 +1,174 @@
+"""The database: engine, who runs it, replication, backup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tools.devops.spec.claims import LABELLED, PROSE, Hit, hit
+from tools.devops.spec.markdown import Statement
+from tools.devops.spec.stance import Stance, alternatives, context_kind, scope_of
+from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
+
+_UNIT = r"(days?|d\b|weeks?|months?|years?|일|주|개월|년)"
+_KEEP = r"(?:retention|retain\w*|kept|keep|보관|보존|유지)"
+_VERSION = re.compile(
+    r"\s?[v:(]?\s?(\d{1,2}(?:\.\d{1,2}){0,2})"
+    r"(?![\d%]|\s?(?:GB|MB|ms|vCPU|개|대|nodes?|replicas?|테이블|tables?|일|days?|시간|초|분))\+?",
+    FLAGS,
+)
+_RETENTION = re.compile(
+    rf"(\d{{1,4}})[\s-]?{_UNIT}(?:\s?(?:간|치))?[^.;|]{{0,20}}?{_KEEP}|{_KEEP}[^.;|\d]{{0,24}}?(\d{{1,4}})[\s-]?{_UNIT}",
+    FLAGS,
+)
+_FREQUENCIES = {
+    "hourly": ("hourly", "매시간", "시간마다"),
+    "weekly": ("weekly", "every week", "주간", "매주", "주 1회", "주1회"),
+    "monthly": ("monthly", "월간", "매월"),
+    "continuous": ("continuous", "continuously"),
+}
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365, "일": 1, "주": 7, "개": 30, "년": 365}
+_ITSELF = re.compile(r"read|읽기|multi-az|다중|standby|database|db|데이터|디비|streaming|스트리밍")
+_KINDS = (
+    ("read-replica", r"read|읽기|복제본"),
+    ("multi-az", r"multi-az|다중"),
+    ("streaming", r"streaming|스트리밍"),
+    ("replica-set", r"replica sets?|레플리카 ?셋"),
+    ("standby", r"standby"),
+)
+
+
+def find_database(statement: Statement) -> Iterator[Hit]:
+    """All hits of this module in one statement."""
+    yield from _database(statement)
+    yield from _replication(statement)
+    yield from _backup(statement)
+
+
+def version_at(text: str, end: int) -> str | None:
+    match = _VERSION.match(text, end)
+    return match.group(1) if match else None
+
+
+def _database(statement: Statement) -> Iterator[Hit]:
+    text = statement.text
+    family = mentions("databases", text)
+    labelled = any(found("sections.database", key) for key in statement.keys)
+    choice = len(family) > 1 and alternatives(text, family)
+    for mention in family:
+        if mention.weak and not labelled and not re.match(r"\s?(?:postgres|db\b|database)", text[mention.end :], FLAGS):
+            continue
+        inside = labelled and mention.start >= statement.body
+        if not inside and not used(statement, mention):
+            continue
+        version = version_at(text, mention.end) if not mention.weak else None
+        value = {"engine": mention.value} | ({"version": version} if version else {})
+        judged = hit("database", statement, mention, family, value=value, strength=LABELLED if inside else PROSE)
+        if choice and judged.stance.kind == "stated":
+            judged = Hit("database", value, mention.start, Stance("open"), judged.strength)
+        yield judged
+        if judged.stance.kind == "stated":
+            yield from _hosting(statement, judged)
+    yield from _no_database(statement, labelled)
+
+
+def used(statement: Statement, mention: Mention) -> bool:
+    """In prose an engine counts when it is versioned, used, or excluded."""
+    if context_kind(statement) == "excluded":
+        return True
+    scope = scope_of(statement.text, mention.start, mention.end)
+    near = statement.text[max(scope.sentence[0], mention.start - 50) : min(scope.sentence[1], mention.end + 40)]
+    return version_at(statement.text, mention.end) is not None or found("use", near) or statement.kind == "cell"
+
+
+def _hosting(statement: Statement, judged: Hit) -> Iterator[Hit]:
+    """Managed or self-hosted, said in the statement that names the database."""
+    for value, path in (("self-hosted", "labels.self_hosted"), ("managed", "labels.managed")):
+        for match in pattern(path).finditer(statement.text):
+            mention = Mention(value, match.start(), match.end())
+            if _about_cache(statement.text, mention):
+                continue
+            yield hit("database_hosting", statement, mention, strength=judged.strength)
+            return
+
+
+def _about_cache(text: str, mention: Mention) -> bool:
+    tail = text[mention.end : mention.end + 16]
+    return bool(mentions("caches", tail)) or found("labels.queue", tail)
+
+
+def _no_database(statement: Statement, labelled: bool) -> Iterator[Hit]:
+    if labelled and statement.label and pattern("rules.none").match(statement.text[statement.body :]):
+        yield Hit("database", None, statement.body, Stance("excluded"), LABELLED, whole=True)
+    if (
+        labelled
+        and found("stance.undecided", statement.text[statement.body :])
+        and not mentions("databases", statement.text)
+    ):
+        yield Hit("database", None, statement.body, Stance("undecided"), LABELLED, whole=True)
+    match = pattern("rules.no_database").search(statement.text)
+    if match is not None and context_kind(statement) in ("stated", "excluded"):
+        yield Hit("database", None, match.start(), Stance("excluded"), PROSE, whole=True)
+
+
+def _replication(statement: Statement) -> Iterator[Hit]:
+    text = statement.text
+    if found("labels.replication_not", text):
+        return
+    about_db = any(found("sections.database", key) for key in statement.near)
+    for match in pattern("labels.replication").finditer(text):
+        word = match.group().lower()
+        itself = _ITSELF.search(word) is not None
+        if not (itself or about_db or found("labels.database_words", text)):
+            continue
+        mention = Mention("replication", match.start(), match.end())
+        yield hit("database_replication", statement, mention, value=_replication_value(text, match))
+
+
+def _replication_value(text: str, match: re.Match[str]) -> Any:
+    word = match.group().lower()
+    value: dict[str, Any] = {}
+    kind = next((name for name, rx in _KINDS if re.search(rx, word)), None)
+    if kind:
+        value["kind"] = kind
+    count = re.search(r"(?<![\d.-])(\d{1,2})\s?(?:x |개(?:의)? ?)?$", text[max(0, match.start() - 6) : match.start()])
+    count = count or re.match(r"\s?(?:\(?x?|:)\s?(\d{1,2})\s?(?:개|대|\)|$|x)", text[match.end() : match.end() + 8])
+    if count:
+        value["replicas"] = int(count.group(1))
+    return value or True
+
+
+def _backup(statement: Statement) -> Iterator[Hit]:
+    """A backup of the database that runs by itself: with a rhythm, a retention, or called automatic."""
+    text = statement.text
+    if found("labels.backup_not", text):
+        return
+    chain = (*statement.near, *statement.headings)
+    about_db = found("labels.database_words", text) or any(
+        found("sections.database", k) or found("sections.backup", k) for k in chain
+    )
+    for match in pattern("labels.backup").finditer(text):
+        scope = scope_of(text, match.start(), match.end())
+        value = backup_value(scope.whole if statement.kind != "cell" else text)
+        automatic = found("rules.automatic", scope.whole)
+        mention = Mention("backup", match.start(), match.end())
+        judged = hit("database_backup", statement, mention, value=value or True)
+        labelled = any(found("sections.backup", key) for key in statement.keys)
+        if judged.stance.kind == "excluded" or ((value or automatic) and (about_db or labelled)):
+            yield judged
+            return
+
+
+def backup_value(text: str) -> dict[str, Any]:
+    """`{frequency, retention_days}` as far as `text` tells."""
+    value: dict[str, Any] = {}
+    rhythm = pattern("rules.backup_rhythm").search(text)
+    if rhythm is not None:
+        word = re.sub(r"\s+", " ", rhythm.group().lower())
+        value["frequency"] = next((name for name, known in _FREQUENCIES.items() if word in known), "daily")
+    kept = _RETENTION.search(text)
+    if kept is not None:
+        number, unit = [group for group in kept.groups() if group]
+        value["retention_days"] = int(number) * _DAYS[unit[0].lower()]
+    return value

@@ -1,0 +1,234 @@
+"""Where things run: `platform`, `frontend_platform`, `regions`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from tools.devops.spec.claims import LABELLED, PROSE, WEAK, Hit, hit
+from tools.devops.spec.markdown import Statement
+from tools.devops.spec.stance import Scope, Stance, alternatives, context_kind, judge, scope_of
+from tools.devops.spec.vocabulary import FLAGS, Mention, found, last, mentions, pattern, words
+
+_NAME_ONLY = 48
+
+
+def find_platforms(statement: Statement) -> Iterator[Hit]:
+    """Hosting platforms. A name counts only in a hosting context: a label, a verb of deployment, a title."""
+    family = mentions("platforms", statement.text)
+    undecided = _undecided(statement)
+    if undecided is not None:
+        yield undecided
+    choice = alternatives(statement.text, family) if len(family) > 1 else False
+    for mention in family:
+        scope = scope_of(statement.text, mention.start, mention.end)
+        strength = _strength(statement, mention, scope)
+        if not strength:
+            continue
+        side = _side(statement, mention, family)
+        if side == "both":
+            side = "frontend" if _first_frontend(statement, mention, family) else "backend"
+        field = "frontend_platform" if side == "frontend" else "platform"
+        judged = hit(field, statement, mention, family, strength=strength)
+        if choice and judged.stance.kind == "stated" and not side:
+            judged = Hit(field, mention.value, mention.start, Stance("open"), strength, mention.generic)
+        yield judged
+
+
+def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
+    """LABELLED, PROSE or WEAK by the hosting context around a mention; 0 without one."""
+    keys = statement.keys
+    if any(found("hosting.not_labels", key) for key in keys) and not any(found("hosting.labels", k) for k in keys):
+        return 0
+    in_value = mention.start >= statement.body
+    if in_value and any(found("hosting.labels", key) for key in keys):
+        return LABELLED if _leads(statement, mention) else PROSE
+    if _verb_near(statement, mention, scope):
+        return PROSE
+    if in_value and any(found("hosting.side_labels", key) for key in keys) and _on(statement, mention):
+        return LABELLED
+    if _under_hosting(statement) and _short(statement):
+        return PROSE
+    if context_kind(statement) == "excluded" and _short(statement):
+        return PROSE
+    return _negated_bare(statement, mention)
+
+
+def _negated_bare(statement: Statement, mention: Mention) -> int:
+    """`Kubernetes is out of scope` speaks of hosting without a hosting word."""
+    stance = judge(statement, mention.start, mention.end)
+    return WEAK if stance.kind in ("excluded", "undecided") else 0
+
+
+def _leads(statement: Statement, mention: Mention) -> bool:
+    """Whether the mention opens the value of its label, give or take a few words."""
+    return len(statement.text[statement.body : mention.start].strip()) <= _NAME_ONLY
+
+
+def _short(statement: Statement) -> bool:
+    return statement.kind in ("item", "cell") and len(statement.text.strip()) <= 120
+
+
+def _under_hosting(statement: Statement) -> bool:
+    near = (*statement.parents[:1], *statement.headings[:1])
+    if statement.label or not near:
+        return False
+    return any(found("hosting.labels", key) and not found("hosting.not_labels", key) for key in near)
+
+
+def _verb_near(statement: Statement, mention: Mention, scope: Scope) -> bool:
+    if statement.kind == "heading":
+        return False
+    before = scope.text[max(scope.sentence[0], mention.start - 70) : mention.start]
+    verb = last("hosting.verbs_before", before)
+    if verb is not None and _links(before[verb.end() :]):
+        return True
+    after = scope.text[mention.end : min(scope.sentence[1], mention.end + 32)]
+    follows = pattern("hosting.verbs_after").search(after)
+    return follows is not None and follows.start() <= 14 and not re.search(r"[,;]", after[: follows.start()])
+
+
+def _links(gap: str) -> bool:
+    """Whether `gap` leads from a verb of deployment to its place: it ends in a preposition and a short noun."""
+    if re.search(r"[;]|\b(?:using|via|through) (?:the )?github\b", gap, FLAGS):
+        return False
+    link = last("hosting.prepositions", gap)
+    return link is not None and len(gap) - link.end() <= 24 and len(gap[link.end() :].split()) <= 3
+
+
+def _on(statement: Statement, mention: Mention) -> bool:
+    """`Next.js 16 on Vercel`, `FastAPI (Railway)`, `Vercel` alone."""
+    before = statement.text[statement.body : mention.start]
+    return (
+        not before.strip() or re.search(r"(?:\bon|\bonto|@|\(|,|/|→|->|\+)\s*(?:the\s+)?$", before, FLAGS) is not None
+    )
+
+
+def _side(statement: Statement, mention: Mention, family: Sequence[Mention]) -> str:
+    """`frontend`, `backend` or "" for a mention, by the nearest word that tells."""
+    scope = scope_of(statement.text, mention.start, mention.end)
+    others = [m for m in family if m is not mention and m.value != mention.value]
+    left = max([scope.sentence[0], *(m.end for m in others if m.end <= mention.start)])
+    right = min([scope.sentence[1], *(m.start for m in others if m.start >= mention.end)])
+    around = _sides_in(statement.text[left : mention.start])
+    after = _sides_in(statement.text[mention.end : min(right, mention.end + 24)])
+    if len(around | after) == 2 and others and len(after) == 1:
+        return next(iter(after))
+    for sides in (
+        around,
+        after,
+        *(
+            _sides_in(key)
+            for key in (statement.label, statement.column, *statement.parents[:1], *statement.headings[:2])
+            if key
+        ),
+    ):
+        if len(sides) == 1:
+            return next(iter(sides))
+        if len(sides) == 2:
+            return ""
+    return ""
+
+
+def _first_frontend(statement: Statement, mention: Mention, family: Sequence[Mention]) -> bool:
+    return bool(family) and family[0] is mention and statement.text.find("front") < statement.text.find("back")
+
+
+def _sides_in(text: str) -> set[str]:
+    return {side for side in ("frontend", "backend") if found(f"sides.{side}", text)}
+
+
+def _undecided(statement: Statement) -> Hit | None:
+    """`배포 플랫폼 미정`, `Hosting: TBD`: the subject itself is undecided."""
+    if not found("stance.undecided", statement.text) or context_kind(statement) in ("aside", "excluded"):
+        return None
+    labelled = (
+        statement.label
+        and pattern("rules.platform_subject").fullmatch(statement.label.split("(")[0].strip()) is not None
+    )
+    for match in pattern("rules.platform_subject").finditer(statement.text):
+        scope = scope_of(statement.text, match.start(), match.end())
+        part = statement.text[match.end() : scope.clause[1]]
+        verdict = pattern("stance.undecided").search(part)
+        if verdict is not None and (labelled or verdict.start() <= 24):
+            sides = _sides_in(scope.whole) or _sides_in(" ".join((statement.label, *statement.parents[:1])))
+            field = "frontend_platform" if sides == {"frontend"} else "platform"
+            return Hit(field, None, match.start(), Stance("undecided"), LABELLED, whole=True)
+    return None
+
+
+# --- regions ---------------------------------------------------------------------------------------------------
+
+
+@cache
+def _codes() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple(
+        (re.compile(rf"(?<![\w-])(?:{codes})(?![\w-])", re.ASCII), country)
+        for codes, country in words()["region_codes"].items()
+    )
+
+
+@cache
+def _places() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple(
+        (re.compile(rf"(?<![\w-])(?:{'|'.join(places)})(?![\w])", FLAGS), country)
+        for country, places in words()["regions"].items()
+    )
+
+
+def find_regions(statement: Statement) -> Iterator[Hit]:
+    """Hosting regions as `{"name", "country"}`; `implied` marks one that follows from where the data must be."""
+    text = statement.text
+    places = _region_mentions(text)
+    if not places or found("region_not", text):
+        return
+    labelled = any(found("region_labels", key) for key in statement.keys)
+    family = [mention for mention, _ in places]
+    for mention, country in places:
+        name = text[mention.start : mention.end]
+        value: dict[str, object] = {"name": name, "country": country}
+        scope = scope_of(text, mention.start, mention.end)
+        if labelled and mention.start >= statement.body:
+            strength = LABELLED
+        elif _near_region(scope, mention):
+            strength = PROSE
+        elif mention.generic and _resident(scope, mention):
+            strength, value = WEAK, value | {"implied": True}
+        else:
+            continue
+        judged = hit("regions", statement, mention, family, value=value, strength=strength)
+        if alternatives(text, family) and judged.stance.kind == "stated":
+            judged = Hit("regions", value, mention.start, Stance("open"), strength)
+        yield Hit(judged.field, judged.value, judged.start, judged.stance, judged.strength)
+
+
+def _region_mentions(text: str) -> list[tuple[Mention, str]]:
+    """Codes (`ap-northeast-2`) and places (generic), each with its country, in order."""
+    out = [(Mention(m.group(), m.start(), m.end()), c) for rx, c in _codes() for m in rx.finditer(text)]
+    taken = [(m.start, m.end) for m, _ in out]
+    for rx, country in _places():
+        for m in rx.finditer(text):
+            if not any(a < m.end() and m.start() < b for a, b in taken):
+                out.append((Mention(m.group(), m.start(), m.end(), generic=True), country))
+                taken.append((m.start(), m.end()))
+    return sorted(out, key=lambda pair: pair[0].start)
+
+
+def _near_region(scope: Scope, mention: Mention) -> bool:
+    after = scope.text[mention.end : min(scope.sentence[1], mention.end + 22)]
+    before = scope.text[max(scope.sentence[0], mention.start - 28) : mention.start]
+    if found("region_near", after) or found("region_near", before):
+        return True
+    return re.fullmatch(r"[a-z]+-[a-z]+-?\d", mention.value, re.ASCII) is not None and found(
+        "hosting.labels", scope.whole
+    )
+
+
+def _resident(scope: Scope, mention: Mention) -> bool:
+    before = scope.text[max(scope.sentence[0], mention.start - 90) : mention.start]
+    if re.search(r"(?:" + "|".join(words()["residency"][:2]) + r")\s{1,3}(?:the |south |north )?$", before, FLAGS):
+        return True
+    after = scope.text[mention.end : min(scope.sentence[1], mention.end + 24)]
+    follows = any(pattern("residency_after").match(text) for text in (after, after.lstrip()))
+    return follows and found("residency", scope.whole)

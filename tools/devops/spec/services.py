@@ -1,0 +1,179 @@
+"""What stands beside the application: cache, queue, CDN, load balancing, auto-scaling, replicas."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tools.devops.spec.claims import LABELLED, PROSE, WEAK, Hit, hit
+from tools.devops.spec.database import used, version_at
+from tools.devops.spec.markdown import Statement
+from tools.devops.spec.stance import Stance, alternatives, context_kind, judge, scope_of
+from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
+
+_COUNT_WORDS = r"replicas?|pods?|instances?|tasks?|containers?|레플리카|리플리카|인스턴스|파드|포드|컨테이너"
+_RANGE = re.compile(
+    r"(?:min(?:imum)?|최소|at least)\s?[:=]?\s?(\d{1,4})[^.;\n]{0,24}?"
+    r"(?:max(?:imum)?|최대|up to|at most|to)\s?[:=]?\s?(\d{1,4})"
+    rf"|(?<![\d.])(\d{{1,4}})\s?(?:[-–~]|to|에서)\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
+    rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=]?\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:[-–~]|to)\s?(\d{{1,4}})",
+    FLAGS,
+)
+_COUNT = re.compile(
+    rf"(?<![\d.,-])(\d{{1,3}})\s?(?:개|대)?(?:의)?\s?(?:\w{{1,12}}\s)?"
+    rf"(?:{_COUNT_WORDS})(?![-\w])"
+    r"|(?:\breplicas?|replica ?count|replicacount"
+    r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"
+    r"|(?:인스턴스|레플리카|파드)\s?(?:를|은|는|수)?\s?(?:최소\s?)?(\d{1,3})\s?(?:개|대)",
+    FLAGS,
+)
+_AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least", FLAGS)
+
+
+def find_services(statement: Statement) -> Iterator[Hit]:
+    """All hits of this module in one statement."""
+    yield from _engine(statement, "cache", "caches")
+    yield from _engine(statement, "queue", "queues")
+    yield from _queue_in_words(statement)
+    for field in ("cdn", "autoscaling", "load_balancing"):
+        yield from _capability(statement, field)
+    yield from _replicas(statement)
+
+
+def _engine(statement: Statement, field: str, path: str) -> Iterator[Hit]:
+    """Cache or queue by engine. Redis answers for the cache unless the text speaks of a queue only."""
+    text = statement.text
+    family = mentions(path, text)
+    labelled = any(found(f"labels.{field}", key) for key in statement.keys)
+    if field == "queue" and labelled and not family:
+        family = [m for m in mentions("caches", text) if m.value == "redis"]
+    for mention in family:
+        inside = labelled and mention.start >= statement.body
+        if not inside and not used(statement, mention):
+            continue
+        if field == "cache" and _queue_only(statement, mention):
+            continue
+        version = version_at(text, mention.end)
+        value: Any = {"engine": mention.value} | ({"version": version} if version else {})
+        judged = hit(field, statement, mention, family, value=value, strength=LABELLED if inside else PROSE)
+        if len(family) > 1 and alternatives(text, family) and judged.stance.kind == "stated":
+            judged = Hit(field, True, mention.start, judged.stance, PROSE)
+        yield judged
+    yield from _by_label(statement, field)
+
+
+def _queue_only(statement: Statement, mention: Mention) -> bool:
+    """Whether Redis serves a queue and nothing else here."""
+    scope = scope_of(statement.text, mention.start, mention.end)
+    around = " ".join((*statement.keys, scope.whole))
+    return (found("labels.queue", around) or bool(mentions("queues", around))) and not found("labels.cache", around)
+
+
+def _by_label(statement: Statement, field: str) -> Iterator[Hit]:
+    """`Cache: none`, `메시지 큐 | 불필요`, or an out-of-scope item that names the subject."""
+    names_it = bool(statement.label) and found(f"labels.{field}", statement.label) and len(statement.label) <= 24
+    if names_it and pattern("rules.none").match(statement.text[statement.body :]):
+        yield Hit(field, None, statement.body, Stance("excluded"), LABELLED, whole=True)
+        return
+    if context_kind(statement) != "excluded" and not found("rules.denial", statement.text):
+        return
+    subject = "labels.queue_generic" if field == "queue" else f"labels.{field}"
+    for match in pattern(subject).finditer(statement.text):
+        if found(f"labels.{field}_not", statement.text):
+            return
+        mention = Mention(field, match.start(), match.end())
+        if judge(statement, mention.start, mention.end).kind == "excluded":
+            yield hit(field, statement, mention, strength=PROSE, whole=True)
+
+
+def _queue_in_words(statement: Statement) -> Iterator[Hit]:
+    """A message or job queue named by kind, in a context of workers and brokers, not of chats and tickets."""
+    text = statement.text
+    for match in pattern("labels.queue_generic").finditer(text):
+        labelled = bool(statement.label) and match.end() <= statement.body
+        if found("labels.queue_not", text) or not (labelled or found("labels.queue_context", text)):
+            continue
+        if labelled and (pattern("rules.none").match(text[statement.body :]) or mentions("queues", text)):
+            continue
+        mention = Mention("queue", match.start(), match.end())
+        judged = hit("queue", statement, mention, value=True, strength=WEAK)
+        if judged.stance.kind == "stated":
+            yield judged
+        return
+
+
+def _capability(statement: Statement, field: str) -> Iterator[Hit]:
+    """CDN, auto-scaling, load balancing: something one has or has not."""
+    text = statement.text
+    found_at = [Mention(field, m.start(), m.end()) for m in pattern(f"labels.{field}").finditer(text)]
+    makers = [m for m in mentions("cdns", text) if field == "cdn"]
+    makers = [m for m in makers if m.value == "cloudfront" or found_at or found("labels.cdn", " ".join(statement.near))]
+    everything = sorted([*found_at, *makers], key=lambda m: m.start)
+    if not everything and not (field == "cdn" and makers):
+        return
+    if found(f"labels.{field}_not", text) and context_kind(statement) != "excluded":
+        return
+    if (
+        statement.label
+        and found_at
+        and found_at[0].end <= statement.body
+        and pattern("rules.none").match(text[statement.body :])
+    ):
+        yield Hit(field, None, found_at[0].start, Stance("excluded"), LABELLED, whole=True)
+        return
+    for mention in everything:
+        labelled = bool(statement.label) and found(f"labels.{field}", statement.label)
+        if field == "cdn" and not labelled and statement.kind != "cell" and not _cdn_used(statement, mention):
+            continue
+        value = _capability_value(field, statement, mention, makers)
+        yield hit(field, statement, mention, everything, value=value, strength=LABELLED if labelled else PROSE)
+
+
+def _cdn_used(statement: Statement, mention: Mention) -> bool:
+    if found("labels.cdn", " ".join((*statement.parents[:1], *statement.headings[:1]))):
+        return True
+    scope = scope_of(statement.text, mention.start, mention.end)
+    rest = scope.whole.replace(statement.text[mention.start : mention.end], " ", 1)
+    return found("labels.cdn_use", rest) or judge(statement, mention.start, mention.end).kind == "excluded"
+
+
+def _capability_value(field: str, statement: Statement, mention: Mention, makers: Sequence[Mention]) -> Any:
+    if field == "cdn":
+        return makers[0].value if len({m.value for m in makers}) == 1 else True
+    if field == "load_balancing":
+        word = statement.text[mention.start : mention.end].lower()
+        kind = next((k for k in ("alb", "nlb", "elb") if re.search(rf"\b{k}\b", word)), None)
+        kind = kind or ("alb" if re.search(r"application load", statement.text, FLAGS) else None)
+        return {"kind": kind} if kind else True
+    bounds = _bounds(statement.text)
+    return {"min": bounds[0], "max": bounds[1]} if bounds else True
+
+
+def _bounds(text: str) -> tuple[int, int] | None:
+    match = _RANGE.search(text)
+    if match is None:
+        return None
+    low, high = (int(group) for group in match.groups() if group is not None)
+    return (low, high) if 0 <= low <= high else None
+
+
+def _replicas(statement: Statement) -> Iterator[Hit]:
+    """How many copies of the application run."""
+    text = statement.text
+    for match in _COUNT.finditer(text):
+        scope = scope_of(text, match.start(), match.end())
+        around = " ".join((*statement.keys, scope.part))
+        word = match.group().lower()
+        if found("rules.not_replicas", around) or (
+            "replica" not in word and not found("rules.server", around.replace(word, " "))
+        ):
+            continue
+        number = int(next(group for group in match.groups() if group))
+        bounds = _bounds(scope.whole)
+        value: Any = {"min": bounds[0], "max": bounds[1]} if bounds else number
+        if bounds is None and _AT_LEAST.search(text[max(0, match.start() - 14) : match.end()]):
+            value = {"min": number}
+        if number:
+            yield hit("replicas", statement, Mention("replicas", match.start(), match.end()), value=value)
+        return

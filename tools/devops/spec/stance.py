@@ -1,0 +1,276 @@
+"""What the text around a mention makes of it: stated, excluded, undecided, or something that is no statement at all.
+
+Precision first: a mention counts as stated only when nothing in its section, row, sentence or clause says otherwise.
+English negation reaches forward from its word, Korean negation back from its ending; both stop at clause borders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
+
+from tools.devops.spec.markdown import Statement
+from tools.devops.spec.vocabulary import Mention, found, last, pattern
+
+Kind = Literal["stated", "excluded", "undecided", "open", "past", "development", "aside"]
+"""`undecided` is an explicit TBD; `open` any other non-statement (alternative, example, question, future, risk)."""
+
+_SENTENCE_END = re.compile(r"[.!?。;](?=\s|$)")
+_ABBREVIATION = re.compile(r"(?:\be\.g|\bi\.e|\betc|\bvs|\bapprox|\bno|\bincl)\.$", re.IGNORECASE | re.ASCII)
+_ARROW = re.compile(r"->|→|=>|⇒|➜")
+_CONSEQUENCE = re.compile(r"\b(?:then|shall|must|should|will)\b|,", re.IGNORECASE | re.ASCII)
+_CONDITION_END = re.compile(r"\b(?:then|shall|must)\b|,|면(?:\s|,|$)|경우", re.IGNORECASE | re.ASCII)
+_CLAUSE_BREAK = re.compile(
+    r"\s(?:but|whereas|however|while|although)\s|지만\s|\s[—–]\s|하나,\s", re.IGNORECASE | re.ASCII
+)
+_PREPOSITION = re.compile(
+    r"\b(?:on|to|in|with|for|by|from|via|of|through|at|is|are|shall|will|must|that|which|using|when|if|during)\b",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """The verdict on one mention."""
+
+    kind: Kind
+    planned: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a mention stands: its sentence and its clause as spans of the statement's text."""
+
+    text: str
+    sentence: tuple[int, int]
+    clause: tuple[int, int]
+
+    @property
+    def whole(self) -> str:
+        return self.text[slice(*self.sentence)]
+
+    @property
+    def part(self) -> str:
+        return self.text[slice(*self.clause)]
+
+
+@lru_cache(maxsize=4096)
+def sentences(text: str) -> tuple[tuple[int, int], ...]:
+    """Spans of the sentences of `text`. A dot inside a word, a number or an abbreviation ends nothing."""
+    spans, start = [], 0
+    for match in _SENTENCE_END.finditer(text):
+        if match.group() == "." and _ABBREVIATION.search(text, max(0, match.end() - 8), match.end()):
+            continue
+        spans.append((start, match.end()))
+        start = match.end()
+    if text[start:].strip():
+        spans.append((start, len(text)))
+    return tuple(spans)
+
+
+def scope_of(text: str, start: int, end: int) -> Scope:
+    """The sentence and the clause around `text[start:end]`."""
+    sentence = next(((a, b) for a, b in sentences(text) if a <= start < b), (0, len(text)))
+    a, b = sentence
+    depth = opened = 0
+    borders = [a]
+    for offset in range(a, b):
+        char = text[offset]
+        if char in "((":
+            depth, opened = depth + 1, offset if depth == 0 else opened
+        elif char in "))" and depth:
+            depth -= 1
+            if depth == 0 and opened < start <= offset:
+                return Scope(text, sentence, (opened + 1, offset))
+        elif depth == 0 and char in ",、，" and not _thousands(text, offset):
+            borders.append(offset + 1)
+    borders += [match.end() for match in _CLAUSE_BREAK.finditer(text, a, b)]
+    borders.sort()
+    left = max((border for border in borders if border <= start), default=a)
+    right = min((border for border in borders if border > start and border >= end), default=b)
+    return Scope(text, sentence, (left, right))
+
+
+def _thousands(text: str, offset: int) -> bool:
+    return text[offset - 1 : offset].isdigit() and text[offset + 1 : offset + 4].isdigit()
+
+
+@lru_cache(maxsize=4096)
+def _section_kind(text: str) -> Kind | None:
+    """What a heading, label or column name makes of what stands under it."""
+    if found("sections.in_scope", text):
+        return None
+    if found("sections.excluded", text):
+        return "excluded"
+    if found("sections.history", text) or found("sections.aside", text):
+        return "aside"
+    if found("sections.open", text):
+        return "open"
+    if found("sections.past", text):
+        return "past"
+    if found("sections.development", text) and not found("stance.production", text):
+        return "development"
+    return None
+
+
+def context_kind(statement: Statement) -> Kind:
+    """The stance a statement takes from its column, label, row, parents and headings."""
+    if statement.kind in ("heading", "title"):
+        chain: Sequence[str] = (*statement.headings, re.sub(r"\s+", " ", statement.text).strip(" #").lower())
+    else:
+        chain = (statement.column, statement.label, *statement.parents, *statement.headings)
+    kinds = [kind for text in chain if text and (kind := _section_kind(text))]
+    for wanted in ("aside", "excluded", "open", "past", "development"):
+        if wanted in kinds:
+            return "aside" if wanted == "excluded" and _excluded_tail(statement) else wanted
+    row = " | ".join(statement.row)
+    for mark in ("excluded", "open"):
+        if any(found(f"row_marks.{mark}", cell) for cell in statement.row if row):
+            return "excluded" if mark == "excluded" else "undecided"
+    return "stated"
+
+
+def _excluded_tail(statement: Statement) -> bool:
+    """In a table of exclusions only the first cell names what is excluded; the rest gives reasons."""
+    return statement.kind == "cell" and statement.label != ""
+
+
+def judge(
+    statement: Statement, start: int, end: int, family: Sequence[Mention] = (), *, conditions: bool = True
+) -> Stance:
+    """The stance on `statement.text[start:end]`. `family` are the mentions of like things in the same statement.
+
+    With `conditions` false, standing in a WHEN or IF clause does not weaken the mention.
+    """
+    context = context_kind(statement)
+    scope = scope_of(statement.text, start, end)
+    if context == "aside":
+        return Stance("aside")
+    if context == "excluded":
+        return Stance(_in_exclusions(statement, start, end))
+    kind = _sentence_kind(scope, start, end, family, conditions=conditions)
+    if kind == "stated":
+        kind = context
+    before = scope.text[scope.sentence[0] : start]
+    optional = found("stance.optional", scope.part) or found("stance.optional", before[:60])
+    planned = found("stance.planned", scope.part)
+    return Stance(kind, planned, optional)
+
+
+def _in_exclusions(statement: Statement, start: int, end: int) -> Kind:
+    """Inside an out-of-scope section: the head of an item is excluded, the reason behind it is no statement."""
+    lead = len(statement.text) - len(statement.text.lstrip())
+    head = pattern("rules.reason").search(statement.text, lead + 2)
+    if head is not None and start >= head.start():
+        return "aside"
+    return "aside" if pattern("rules.keeps_role").match(statement.text[end : end + 40]) else "excluded"
+
+
+def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention], *, conditions: bool) -> Kind:
+    if found("stance.question", scope.whole):
+        return "open"
+    if found("stance.undecided", scope.part):
+        return "undecided"
+    if _negated_before(scope, start) or _negated_after(scope, end, family):
+        return "excluded"
+    if _rejected(scope, start, end, family):
+        return "past"
+    before = scope.text[scope.clause[0] : start]
+    if found("stance.past_before", before) and not found("stance.past_exempt", scope.whole):
+        return "past"
+    if found("stance.example_before", before) or found("stance.future", scope.part):
+        return "open"
+    if found("stance.conditional", scope.whole) or (conditions and _in_condition(scope, start, end)):
+        return "open"
+    if found("stance.development", scope.part) and not found("stance.production", scope.part):
+        return "development"
+    return "stated"
+
+
+def _negated_before(scope: Scope, start: int) -> bool:
+    before = scope.text[scope.sentence[0] : start]
+    near = last("stance.negation_near", before)
+    if near is not None and _noun_gap(before[near.end() :]):
+        return True
+    verb = last("stance.negation_before", before)
+    if verb is None:
+        return False
+    gap = before[verb.end() :]
+    return len(gap) <= 70 and not found("stance.negation_ends", gap)
+
+
+def _noun_gap(gap: str) -> bool:
+    """Whether only a short noun phrase or an enumeration lies between `no` and the mention."""
+    limit = 8 if re.search(r",|/|\b(?:and|or|nor)\b", gap) else 3
+    return len(gap.split()) <= limit and _PREPOSITION.search(gap) is None and not re.search(r"[.;:()]", gap)
+
+
+def _negated_after(scope: Scope, end: int, family: Sequence[Mention]) -> bool:
+    tail = scope.text[end : min(_clause_end(scope, end, family), end + 60)]
+    match = pattern("stance.negation_after").search(tail)
+    if match is None:
+        return False
+    # "X without downtime" or "X는 다운타임 없이" denies something else that stands between.
+    between = tail[: match.start()]
+    return len(between.split()) <= 4 and not re.search(r"\b(?:without|no)\b|\b(?:shall|will|must) (?!not|be)", between)
+
+
+def _clause_end(scope: Scope, end: int, family: Sequence[Mention]) -> int:
+    """The clause's end, moved on while an enumeration of like things goes on: `A, B and C are out of scope`."""
+    right = scope.clause[1]
+    for mention in sorted(family, key=lambda m: m.start):
+        joins = scope.text[end : mention.start]
+        if mention.start >= end and re.fullmatch(r"[\s,、/·&와과및]*(?:and|or|nor)?\s*", joins, re.IGNORECASE):
+            end = mention.end
+            right = max(right, scope_of(scope.text, mention.start, mention.end).clause[1])
+    return right
+
+
+def _rejected(scope: Scope, start: int, end: int, family: Sequence[Mention]) -> bool:
+    before = scope.text[scope.sentence[0] : start]
+    match = last("stance.rejected_before", before)
+    if (
+        match is not None
+        and len(before) - match.end() <= 30
+        and not re.search(r"\bto\b|,|\bwith\b", before[match.end() :])
+    ):
+        return True
+    tail = scope.text[end : min(scope.sentence[1], end + 80)]
+    after = pattern("stance.rejected_after").search(tail)
+    if after is not None and after.start() <= 14 and "," not in tail[: after.start()]:
+        return True
+    following = [m for m in family if end <= m.start < scope.sentence[1] and m.start - end <= 45]
+    if not following:
+        return False
+    between = scope.text[end : following[0].start]
+    if _ARROW.search(between):
+        return True
+    from_ = re.search(r"\bfrom\b[^,.;]{0,16}$", before, re.IGNORECASE)
+    return from_ is not None and re.search(r"\bto\b", between) is not None
+
+
+def _in_condition(scope: Scope, start: int, end: int) -> bool:
+    before = scope.text[scope.sentence[0] : start]
+    condition = last("stance.condition", before)
+    if condition is None or _CONSEQUENCE.search(before, condition.end()):
+        return False
+    return _CONDITION_END.search(scope.text, end, scope.sentence[1]) is not None
+
+
+def alternatives(text: str, family: Sequence[Mention]) -> bool:
+    """Whether two mentions are offered as a choice: `Railway or Vercel`, `Vercel 또는 Netlify`."""
+    return any(_is_choice(text[a.end : b.start]) for a, b in _pairs(family) if a.value != b.value)
+
+
+def _pairs(family: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
+    ordered = sorted(family, key=lambda m: m.start)
+    yield from pairwise(ordered)
+
+
+def _is_choice(between: str) -> bool:
+    return len(between) <= 24 and (found("stance.either", between) or between.strip() == "/")
