@@ -16,7 +16,8 @@ MAX_UNITS = 200
 
 _NO_UNITS = SIDE_FOLDERS | frozenset(
     words(
-        "template templates script scripts tools tooling hack infra infrastructure terraform ops ci cdk pulumi devops"
+        "template templates themes "
+        "script scripts tools tooling hack infra infrastructure terraform ops ci cdk pulumi devops"
     )
 )
 _DELEGATES = re.compile(
@@ -45,7 +46,7 @@ def find_units(tree: Tree) -> list[Found]:
                 found[unit.unit.path] = unit
     for unit in nx_units(Folder(tree, ".", nested)):
         found.setdefault(unit.unit.path, unit)
-    if not any(unit.sign >= Sign.RUNS for unit in found.values()):
+    if not found:
         for path in sorted(tree.folders):
             if path and path.count("/") < 2 and path not in marked and not _is_side(path):
                 unit = identify(Folder(tree, path, nested), set())
@@ -72,7 +73,7 @@ def identify(folder: Folder, marked: set[str]) -> Found | None:
     node_found: Found | None = None
     for language in LANGUAGES:
         has_manifest = language.name in marked
-        if has_manifest or any(folder.matching(hint) for hint in language.hints):
+        if has_manifest or any(_hinted(folder, hint) for hint in language.hints):
             unit = language.detect(folder)
             if unit:
                 seen.append((unit.sign, has_manifest, unit))
@@ -83,6 +84,10 @@ def identify(folder: Folder, marked: set[str]) -> Found | None:
     if node_found and node_found is not best and folder.first("package.json"):
         return _with_assets(best, node_found)
     return best
+
+
+def _hinted(folder: Folder, hint: str) -> bool:
+    return folder.first(hint) is not None if "/" in hint else bool(folder.matching(hint))
 
 
 def _with_assets(main: Found, assets: Found) -> Found:

@@ -36,8 +36,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """`manifests` are file names or `*.ending` patterns that mark a folder anywhere; `hints` count only in a folder
-    that has no manifest of any language."""
+    """`manifests` are file names or `*.ending` patterns that mark a folder anywhere; `hints` (patterns of file
+    names, or paths) are weaker: they are looked at in the root and in folders that have a manifest of some language."""
 
     name: str
     detect: Callable[[Folder], Found | None]

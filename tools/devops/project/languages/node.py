@@ -111,7 +111,7 @@ def detect(folder: Folder) -> Found | None:
         package_manager=project.manager.name,
         install=project.manager.install if folder.first(*packages.MANIFESTS) else None,
         build=_build(project, main),
-        start=None if kind == "library" else start,
+        start=None if kind in ("library", "function") else start,
         migrate=_migrate(project),
         test=_check(project, "test:ci", "test"),
         lint=_check(project, "lint"),
@@ -225,6 +225,8 @@ def _kind(
 ) -> tuple[UnitKind, Sign]:
     if _is_library(project, main, start):
         return "library", Sign.TOOLING
+    if _is_function(project):
+        return "function", Sign.APP
     if main and how and how.static and server is None:
         own = project.scripts.get("start", "")
         runs_own_server = own and not _DEVELOPMENT.match(own) and re.match(r"(?:node|bun|tsx)\s", own)
@@ -243,6 +245,16 @@ def _kind(
             return "frontend", Sign.RUNS
         return "library", Sign.TOOLING
     return ("backend" if _listens(project) else "worker"), Sign.RUNS
+
+
+def _is_function(project: _Project) -> bool:
+    """Handlers that a platform calls, with no server to start."""
+    if "firebase-functions" in project.needed or "@azure/functions" in project.needed:
+        return True
+    has_config = project.folder.first(
+        "serverless.yml", "serverless.ts", "wrangler.toml", "wrangler.jsonc", "samconfig.toml"
+    )
+    return has_config is not None and "start" not in project.scripts
 
 
 def _static_sign(project: _Project, main: Framework) -> Sign:

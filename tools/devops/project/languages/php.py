@@ -21,10 +21,13 @@ _FRAMEWORKS = (
 )
 
 
+_WEB_ROOTS = ("public", "web", "htdocs", "webroot", "www")
+
+
 def detect(folder: Folder) -> Found | None:
     composer = folder.json("composer.json")
-    root = "public" if folder.first("public/index.php") else "web" if folder.first("web/index.php") else "."
-    page = folder.first("public/index.php", "web/index.php", "index.php")
+    page = folder.first(*(f"{place}/index.php" for place in _WEB_ROOTS), "index.php")
+    root = page.rsplit("/", 1)[0] if page and "/" in page else "."
     has_composer = folder.first("composer.json") is not None
     if not has_composer and not page:
         return None
@@ -73,7 +76,6 @@ def detect(folder: Folder) -> Found | None:
         entry=page,
         output_dir=root if start else None,
         files=present(folder, "composer.json", "composer.lock"),
-        system_packages=tuple(sorted(name for name in needed if re.fullmatch(r"ext-[\w-]+", name))),
         workers=tuple(workers),
         cron=cron,
     )
@@ -84,6 +86,9 @@ def detect(folder: Folder) -> Found | None:
         notes += (
             f"{folder.path}: PHP's own server is for one process; production wants php-fpm or FrankenPHP on {root}/",
         )
+    extensions = sorted(name.removeprefix("ext-") for name in needed if re.fullmatch(r"ext-[\w-]+", name))
+    if extensions:
+        notes += (f"{folder.path}: PHP extensions needed: {', '.join(extensions)}",)
     return Found(unit, Sign.APP if names else Sign.RUNS if start else Sign.TOOLING, frozenset(needed), notes)
 
 
@@ -108,4 +113,4 @@ def _test(artisan: str | None, packages: set[str]) -> str | None:
     return "vendor/bin/phpunit" if packages & {"phpunit/phpunit", "symfony/test-pack"} else None
 
 
-PHP = Language("php", detect, ("composer.json",), hints=("index.php",))
+PHP = Language("php", detect, ("composer.json",), hints=("index.php", *(f"{place}/index.php" for place in _WEB_ROOTS)))

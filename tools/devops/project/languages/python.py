@@ -80,14 +80,12 @@ class Start:
 
 def detect(folder: Folder) -> Found | None:
     deps = manifests.packages(folder)
-    has_manifest = folder.first(*manifests.MANIFESTS) is not None
-    if not has_manifest and not _main_file(folder):
-        return None
     manager, lock = manifests.manager(folder)
     objects = code.app_objects(folder)
     start = _start(folder, deps, objects)
     workers = _workers(folder, deps, objects)
-    if start.command is None and workers:
+    is_script = start.sign < Sign.APP and start.entry not in MAIN_FILES
+    if workers and (start.command is None or is_script):
         start = Start(workers[0]["command"], "worker", Sign.APP)
         workers = workers[1:]
     pinned, where = manifests.version(folder)
@@ -197,6 +195,12 @@ def _script_server(folder: Folder, deps: Packages, objects: list[code.AppObject]
     return None
 
 
+_HANDLER = re.compile(
+    r"^(?:def (lambda_handler|handler)\(\s*event|class (handler)\(\s*(?:http\.server\.)?BaseHTTPRequestHandler)",
+    re.MULTILINE,
+)
+
+
 def _function(folder: Folder, deps: Packages, objects: list[code.AppObject]) -> Start | None:
     """Handlers that a platform calls: AWS Lambda, Cloud Functions, Vercel's `api/` folder."""
     if deps.has("functions-framework"):
@@ -205,15 +209,10 @@ def _function(folder: Folder, deps: Packages, objects: list[code.AppObject]) -> 
                 extra = "" if name == "main.py" else f" --source {name}"
                 command = f"functions-framework --target {found[1]}{extra} --host 0.0.0.0 --port $PORT"
                 return Start(command, "function", Sign.APP, f"{name}:{found[1]}", 8080)
-    app = code.best(objects, ("asgi", "wsgi"))
-    if app is None or deps.has("mangum"):
+    if code.best(objects, ("asgi", "wsgi")) is None:
         for name, source in folder.sources(".py"):
-            if found := re.search(
-                r"^(?:def (lambda_handler|handler)\(\s*event|(handler) = Mangum\()", source, re.MULTILINE
-            ):
-                _, module = code.importable(folder, name)
-                if app is None:
-                    return Start(None, "function", Sign.RUNS, f"{module}.{found[1] or found[2]}")
+            if found := _HANDLER.search(source):
+                return Start(None, "function", Sign.RUNS, f"{code.importable(folder, name)[1]}.{found[1] or found[2]}")
     return None
 
 
@@ -230,9 +229,8 @@ def _application(folder: Folder, deps: Packages, objects: list[code.AppObject]) 
         "server" if app.framework == "dash" and f"server = {app.name}.server" in folder.source(app.path) else app.name
     )
     entry = f"{module}:{name}"
-    kind: UnitKind = (
-        "function" if app.path.startswith("api/") and folder.first("vercel.json", "package.json") else "backend"
-    )
+    is_called = deps.has("mangum") or (app.path.startswith("api/") and folder.first("vercel.json", "package.json"))
+    kind: UnitKind = "function" if is_called else "backend"
     sign = Sign.RUNS if kind == "function" and folder.first("package.json") else Sign.APP
     if app.framework == "sanic":
         return Start(f"sanic {entry} --host=0.0.0.0 --port=$PORT", kind, sign, entry, 8000, ("sanic",))
@@ -379,4 +377,4 @@ def _with_checks(folder: Folder, deps: Packages, manager: str, unit: DeployUnit)
     )
 
 
-PYTHON = Language("python", detect, manifests.MANIFESTS, hints=(*MAIN_FILES, "*.py"))
+PYTHON = Language("python", detect, manifests.MANIFESTS, hints=("*.py", "app/main.py", "src/main.py", "api/index.py"))

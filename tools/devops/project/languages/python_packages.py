@@ -18,7 +18,6 @@ MANIFESTS = (
     "setup.cfg",
     "environment.yml",
     "environment.yaml",
-    "manage.py",
     "uv.lock",
     "poetry.lock",
     "pdm.lock",

@@ -9,6 +9,13 @@ from tools.devops.project.tree import Folder
 from tools.devops.types import DeployUnit
 
 _FRAMEWORKS = ("rails", "sinatra", "hanami", "grape", "roda", "padrino", "rack")
+_SERVERS = (
+    ("puma", "puma -b tcp://0.0.0.0:$PORT"),
+    ("falcon", "falcon serve --bind http://0.0.0.0:$PORT"),
+    ("unicorn", "unicorn -o 0.0.0.0 -p $PORT"),
+    ("thin", "thin start -a 0.0.0.0 -p $PORT"),
+    ("passenger", "passenger start --address 0.0.0.0 --port $PORT"),
+)
 _DEBIAN = {
     "pg": ("libpq-dev", "libpq5"),
     "mysql2": ("default-libmysqlclient-dev", "libmariadb3"),
@@ -73,15 +80,18 @@ def _start(folder: Folder, gems: set[str], is_rails: bool) -> tuple[str | None, 
             return "bundle exec puma -C config/puma.rb", Sign.APP
         return "bundle exec rails server -b 0.0.0.0 -p $PORT", Sign.APP
     if folder.first("config.ru"):
-        if "puma" in gems:
-            return "bundle exec puma -b tcp://0.0.0.0:$PORT", Sign.APP
-        return "bundle exec rackup config.ru -o 0.0.0.0 -p $PORT", Sign.APP
+        server = next((command for gem, command in _SERVERS if gem in gems), "rackup config.ru -o 0.0.0.0 -p $PORT")
+        return f"bundle exec {server}", Sign.APP
     file = folder.first("app.rb", "main.rb", "server.rb", "web.rb", "index.rb", "bot.rb")
     if file and "sinatra" in gems:
         return f"bundle exec ruby {file} -o 0.0.0.0 -p $PORT", Sign.APP
     only = folder.matching("*.rb")
     file = file or (only[0] if len(only) == 1 else None)
-    return (f"bundle exec ruby {file}", Sign.RUNS) if file else (None, Sign.TOOLING)
+    if file:
+        return f"bundle exec ruby {file}", Sign.RUNS
+    has_default_task = re.search(r"^\s*task\s*\(?:?default\b", folder.read("Rakefile"), re.MULTILINE)
+    is_gem = folder.matching("*.gemspec")
+    return ("bundle exec rake", Sign.RUNS) if has_default_task and not is_gem else (None, Sign.TOOLING)
 
 
 def _assets(folder: Folder, gems: set[str]) -> str | None:

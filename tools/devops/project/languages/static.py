@@ -49,7 +49,8 @@ def detect(folder: Folder) -> Found | None:
         if mark and (generator.name != "middleman" or "middleman" in folder.read("Gemfile")):
             return _generated(folder, generator, mark)
     staticfile = re.search(r"^root:\s*([\w./-]+)", folder.read("Staticfile"), re.MULTILINE)
-    root = "." if folder.first("index.html") else "public" if folder.first("public/index.html") else None
+    page = folder.first("index.html", "public/index.html", "htdocs/index.html", "www/index.html", "site/index.html")
+    root = None if page is None else page.rsplit("/", 1)[0] if "/" in page else "."
     root = staticfile[1] if staticfile else root or (_only_page_folder(folder) if folder.first("Staticfile") else None)
     if root is None:
         return None
@@ -93,5 +94,14 @@ STATIC = Language(
     "static",
     detect,
     ("hugo.toml", "hugo.yaml", "hugo.json", "_config.yml", "mkdocs.yml", "pelicanconf.py", "book.toml", "Staticfile"),
-    hints=("index.html", "config.toml", "config.yaml", "config.rb"),
+    hints=(
+        "index.html",
+        "public/index.html",
+        "htdocs/index.html",
+        "www/index.html",
+        "site/index.html",
+        "config.toml",
+        "config.yaml",
+        "config.rb",
+    ),
 )
