@@ -1,0 +1,190 @@
+"""Deny rules, ask rules and hard stops for shell commands: one part that fits is enough, in any mode."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from agent.permissions import paths, programs
+from agent.permissions.decision import Judgement
+from agent.permissions.files import Files, Use
+from agent.permissions.paths import BadPath
+from agent.permissions.rules import CommandPattern, Rule, Rules
+from agent.permissions.runs import Run, Runs, match_texts
+from agent.permissions.words import Word
+
+_REMOVERS = frozenset({"rm", "rmdir", "unlink", "shred", "srm", "rimraf", "trash"})
+
+
+def check_rules(judgement: Judgement, runs: Runs, rules: Rules, command: str) -> None:
+    """Findings of Bash deny and ask rules on everything that may run."""
+    for kind in ("deny", "ask"):
+        for rule in rules.of(kind, "Bash"):
+            if rule.whole:
+                judgement.by_rule(kind, rule.text)
+                continue
+            hit = next((run for run in runs.found if _matches(rule, run)), None)
+            if hit is not None or _pattern(rule.specifier or "").matches(command.strip()):
+                judgement.by_rule(kind, rule.text, hit.part.source if hit else None)
+            elif (doubt := _doubt(rule, runs)) is not None:
+                judgement.ask("maybe_denied", firm=True, part=doubt, rule=rule.text)
+
+
+def _matches(rule: Rule, run: Run) -> bool:
+    pattern = _pattern(rule.specifier or "")
+    return any(pattern.matches(text) for text in match_texts(run.words))
+
+
+@lru_cache(maxsize=2048)
+def _pattern(specifier: str) -> CommandPattern:
+    """The pattern with its program name folded, as `match_texts` folds it."""
+    first, space, rest = specifier.partition(" ")
+    return CommandPattern.parse(f"{first.casefold()}{space}{rest}")
+
+
+def _doubt(rule: Rule, runs: Runs) -> str | None:
+    """The part that may turn out to be what the rule forbids, or None."""
+    if runs.unseen:
+        return runs.unseen[0].source
+    pattern = _pattern(rule.specifier or "")
+    for run in runs.found:
+        if not run.words[0].literal:
+            return run.part.source
+        known = [programs.program(run.words[0])]
+        for word in run.words[1:]:
+            if not word.literal and re.match(r"[$`\"*?\[{]|-", word.source):
+                if pattern.could_match(known):
+                    return run.part.source
+                break
+            known.append(word.text)
+        name = pattern.named[0] if pattern.named else ""
+        if name and re.search(
+            rf"(?<![\w-]){re.escape(name)}(?![\w-])", programs.inline_code(run.words, run.stdin), re.IGNORECASE
+        ):
+            return run.part.source
+    return None
+
+
+def check_paths(judgement: Judgement, runs: Runs, files: Files, at: list[str]) -> None:
+    """Findings of Read and Edit deny and ask rules on the paths that commands name."""
+    if not any(files.rules.of(kind, use) for kind in ("deny", "ask") for use in ("Read", "Edit")):
+        return
+    for run in runs.found:
+        name = programs.program(run.words[0])
+        writes = programs.writes(run.words)
+        uses: tuple[Use, ...] = ("Read", "Edit") if writes else ("Read",)
+        known = writes or programs.is_listed(name, "readers")
+        for text in named_paths(run.words, known=known, at=at):
+            for directory in at:
+                try:
+                    place = paths.locate(text, directory, files.home)
+                except (BadPath, OSError):
+                    continue
+                if not files.by_rules(judgement, place, uses, run.part.source) and programs.searches(run.words):
+                    _check_below(judgement, place, files, run)
+        if programs.searches(run.words) and not any(not word.text.startswith("-") for word in run.words[2:]):
+            for directory in at:
+                _check_below(judgement, paths.locate(".", directory, files.home), files, run)
+
+
+def _check_below(judgement: Judgement, place: paths.Place, files: Files, run: Run) -> None:
+    """A recursive search of a directory that holds a forbidden file; looked for where the rule's words can be
+    placed.
+    """
+    for rule in files.rules.of("deny", "Read"):
+        literal = re.split(r"[*?\[]", (rule.specifier or "").lstrip("./~"))[0].rstrip("/")
+        if not literal:
+            continue
+        try:
+            inner = paths.locate(literal, place.spelled, files.home)
+        except BadPath:
+            continue
+        if _exists(inner.spelled) and paths.rule_matches(rule, inner, files.cwd, files.home):
+            judgement.ask("holds_denied", firm=True, part=run.part.source, path=place.shown(), rule=rule.text)
+
+
+def _exists(path: str) -> bool:
+    import os
+
+    return os.path.lexists(path)
+
+
+def named_paths(words: tuple[Word, ...], *, known: bool, at: list[str]) -> Iterator[str]:
+    """Words that may name files. For programs whose operands are files every word, else those that look like paths."""
+    skip = programs.pattern_operand(words) if known else -1
+    if not known and programs.program(words[0]) in ("echo", "printf", "test", "["):
+        return
+    for index, word in enumerate(words[1:], start=1):
+        if index == skip:
+            continue
+        for text in _candidates(word, known=known):
+            if word.kind == "glob":
+                for directory in at:
+                    yield from paths.expand_glob(text, directory) or ()
+            yield text
+
+
+def _candidates(word: Word, *, known: bool) -> Iterator[str]:
+    text = word.text
+    if word.text.startswith("-"):
+        if "=" in text:
+            yield text.partition("=")[2]
+        elif known and len(text) > 2 and not text.startswith("--"):
+            yield text[2:]
+        return
+    if word.text.startswith("~") and not word.tilde:
+        text = f"./{text}"
+    if known or "/" in text or "." in text:
+        yield text.removeprefix("@") if not known else text
+        if "=" in text:
+            yield text.partition("=")[2]
+
+
+def check_removals(judgement: Judgement, runs: Runs, files: Files, at: list[str]) -> None:
+    """Removals that prompt in every mode: `/`, its children, HOME, the working directory or a parent, `"$VAR"/*`."""
+    for run in runs.found:
+        name = programs.program(run.words[0])
+        texts = [word.text for word in run.words]
+        if name in _REMOVERS:
+            operands = [word for word in run.words[1:] if not word.text.startswith("-") or word.kind == "dynamic"]
+            recursive = name == "rmdir" or any(re.fullmatch(r"-[a-zA-Z]*[rR][a-zA-Z]*|--r\w*", text) for text in texts)
+            _check_operands(judgement, operands, run, files, at, recursive=recursive)
+        elif name == "mv":
+            operands = [word for word in run.words[1:] if not word.text.startswith("-")]
+            _check_operands(judgement, operands[:-1], run, files, at, recursive=False)
+        elif name == "find" and ({"-delete"} & set(texts) or any(program in texts for program in _REMOVERS)):
+            roots = list(_find_roots(run.words))
+            _check_operands(judgement, roots, run, files, [], recursive=False)
+
+
+def _find_roots(words: tuple[Word, ...]) -> Iterator[Word]:
+    for word in words[1:]:
+        if re.match(r"-(?![HLPO])|[!(,]", word.text):
+            return
+        if not word.text.startswith("-"):
+            yield word
+
+
+def _check_operands(
+    judgement: Judgement, operands: list[Word], run: Run, files: Files, at: list[str], *, recursive: bool
+) -> None:
+    for word in operands:
+        text = re.sub(r"(?:/+(?:\.?\*|\{[^/]*\}|\.))+/*$", "/", word.text) if not word.literal else word.text
+        if re.fullmatch(r"(?:\./)?\.?\*+", word.text) and not word.literal:
+            text = "."
+        if word.kind == "dynamic":
+            if recursive or re.search(r"/\.?\*?$", word.text):
+                judgement.ask("critical_removal", firm=True, part=run.part.source, path=word.source)
+            continue
+        if word.text.startswith("~") and not word.tilde:
+            text = f"./{text}"
+        for directory in at or [files.cwd]:
+            try:
+                place = paths.locate(text, directory, files.home)
+            except BadPath:
+                judgement.ask("critical_removal", firm=True, part=run.part.source, path=text)
+                continue
+            # find -delete in the working directory has a filter; its root is only critical above it
+            if paths.critical(place, directory, files.home) and (at or place.spelled != directory):
+                judgement.ask("critical_removal", firm=True, part=run.part.source, path=place.shown())

@@ -1,0 +1,405 @@
+"""Bash commands taken apart: every command in them, decoded, in source order.
+
+The parser is tree-sitter-bash; its mistakes are known and handled here (see the tests named after each). A `Script`
+is what was found plus what stands against letting scoped allow rules decide: `plain` only for simple commands of
+literal words joined by separators, groups, safe redirects and heredocs, and only where an independent splitter
+agrees.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from agent.permissions.words import Unclear, Word, hidden_characters, read_word, split, unfold
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+MAX_COMMAND = 10_000
+MAX_PARSED = 100_000
+MAX_PARTS = 200
+MAX_NODES = 50_000
+
+# Node kinds of plain commands. What is not here and not in _OTHER is unknown syntax.
+# fmt: off
+_PLAIN = frozenset({
+    "program", "list", "pipeline", "command", "command_name", "word", "number", "string", "string_content",
+    "raw_string", "ansi_c_string", "concatenation", "redirected_statement", "file_redirect", "file_descriptor",
+    "heredoc_redirect", "heredoc_start", "heredoc_body", "heredoc_content", "heredoc_end",
+    "herestring_redirect", "negated_command", "comment", "subshell", "compound_statement", "if_statement",
+    "elif_clause", "else_clause", "variable_assignment", "variable_name", "command_substitution",
+    "test_command", "unary_expression", "binary_expression", "test_operator", "parenthesized_expression",
+})
+# fmt: on
+_OTHER = {
+    "simple_expansion": "a variable",
+    "expansion": "a variable",
+    "special_variable_name": "a variable",
+    "arithmetic_expansion": "arithmetic",
+    "brace_expression": "a brace expansion",
+    "process_substitution": "a process substitution",
+    "translated_string": "a translated string",
+    "for_statement": "a loop",
+    "c_style_for_statement": "a loop",
+    "while_statement": "a loop",
+    "do_group": "a loop",
+    "case_statement": "a case",
+    "case_item": "a case",
+    "function_definition": "a function",
+    "declaration_command": "a declaration",
+    "unset_command": "unset",
+    "array": "an array",
+    "subscript": "a subscript",
+    "extglob_pattern": "a pattern",
+    "regex": "a pattern",
+    "ternary_expression": "arithmetic",
+    "postfix_expression": "arithmetic",
+    "variable_assignments": "assignments",
+}
+_UNSCANNED = frozenset({"raw_string", "comment", "ansi_c_string", "heredoc_start", "heredoc_end"})
+_COMMANDS = frozenset({"command", "declaration_command", "unset_command", "test_command", "variable_assignment"})
+_REDIRECTS = frozenset({"file_redirect", "heredoc_redirect", "herestring_redirect"})
+_NEW_SCOPE = frozenset(
+    {"program", "compound_statement", "subshell", "do_group", "if_statement", "elif_clause", "else_clause"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """A redirection to or from a file. Copies of descriptors (`2>&1`) are not listed."""
+
+    target: Word
+    writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One simple command. `chain` is equal for commands joined by `&&` in one shell, so that `cd` can be followed.
+
+    `stdin` is the text of a heredoc or here-string, `nested` marks commands inside substitutions.
+    """
+
+    words: tuple[Word, ...]
+    assignments: tuple[tuple[str, Word], ...] = ()
+    redirects: tuple[Redirect, ...] = ()
+    source: str = ""
+    stdin: str | None = None
+    chain: int = 0
+    piped: bool = False
+    nested: bool = False
+    start: int = 0
+
+    @property
+    def texts(self) -> list[str]:
+        return [word.text for word in self.words]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A command taken apart. `broken`: why it could not be read with certainty. `unusual`: syntax beyond plain
+    commands.
+    """
+
+    parts: tuple[Part, ...]
+    broken: str | None = None
+    unusual: str | None = None
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        return self.broken is None and self.unusual is None
+
+
+class _Place(NamedTuple):
+    chain: int
+    piped: bool
+    nested: bool
+
+
+@lru_cache(maxsize=4096)
+def parse(command: str, depth: int = 0) -> Script:
+    """Take `command` apart. Never raises; what cannot be read is said in `broken`."""
+    hidden = tuple(hidden_characters(command))
+    if len(command) > MAX_PARSED or any("\ud800" <= char <= "\udfff" for char in command):
+        return Script((), broken="too long or not text", hidden=hidden)
+    broken: str | None = None
+    try:
+        text = unfold(command)
+    except Unclear as error:
+        text, broken = command.replace("\\\n", ""), str(error)
+    walk = _Walk(text, depth)
+    walk.run()
+    broken = broken or walk.broken
+    parts = tuple(sorted(walk.parts, key=lambda part: part.start))
+    unusual = walk.unusual
+    if broken is None and unusual is None:
+        unusual = _disagreement(text, parts)
+    if walk.broken:
+        parts += tuple(_crude_parts(text))
+    return Script(parts, broken, unusual, hidden)
+
+
+def _disagreement(text: str, parts: tuple[Part, ...]) -> str | None:
+    """What the independent splitter says against the parser's result."""
+    try:
+        expected = split(text)
+    except Unclear as error:
+        return str(error)
+    found = [part.texts for part in parts if part.words and not part.nested]
+    return None if found == expected else "words that can be read in two ways"
+
+
+def _crude_parts(text: str) -> Iterator[Part]:
+    """For text the parser gave up on: anything that may be a command, for deny rules only."""
+    for piece in re.split(r"[;&|\n(){}`]|\$\(", text)[: MAX_PARTS * 2]:
+        words = [Word(word.strip("'\"\\"), source=word) for word in re.split(r"[\s,]+", piece) if word]
+        if words:
+            yield Part(tuple(words), source=piece.strip(), nested=True)
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter_bash
+    from tree_sitter import Language, Parser
+
+    return Parser(Language(tree_sitter_bash.language()))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """The walk over one tree, iterative: `a && a && ...` nests as deep as it is long."""
+
+    text: str
+    depth: int
+    parts: list[Part] = field(default_factory=list)
+    broken: str | None = None
+    unusual: str | None = None
+    source: bytes = b""
+    chains: int = 0
+    stack: list[tuple[Node, _Place]] = field(default_factory=list)
+    attached: dict[int, list[Node]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        self.source = self.text.encode()
+        root = _parser().parse(self.source).root_node
+        if root.has_error:
+            self.broken = "syntax the parser does not accept"
+        self.stack = [(root, _Place(0, piped=False, nested=False))]
+        seen = 0
+        while self.stack:
+            node, place = self.stack.pop()
+            seen += 1
+            if seen > MAX_NODES:
+                self.broken = "too large"
+                return
+            self._visit(node, place)
+
+    def _visit(self, node: Node, place: _Place) -> None:
+        kind = node.type
+        if node.is_named and kind not in _PLAIN:
+            if kind in _OTHER:
+                self.unusual = self.unusual or _OTHER[kind]
+            elif kind != "ERROR":
+                self.broken = self.broken or f"unknown syntax {kind}"
+        if kind in _COMMANDS:
+            self._command(node, place)
+        elif kind in _REDIRECTS and node.id not in self.attached:
+            self._lone_redirect(node, place)
+        elif kind == "redirected_statement":
+            self._attach(node)
+        elif kind == "function_definition":
+            self.unusual = self.unusual or "a function"
+        elif node.child_count == 0:
+            self._hidden_code(node)
+        elif kind == "command_substitution" and self._source(node).startswith("`"):
+            self._nested_code(self._source(node)[1:-1].replace("\\`", "`"), node.start_byte)
+        self._push_children(node, place)
+
+    def _push_children(self, node: Node, place: _Place) -> None:
+        if node.type == "list":
+            items = self._list_items(node, place)
+        elif node.type in _NEW_SCOPE:
+            items = [(child, place._replace(chain=self._new_chain(), piped=False)) for child in node.children]
+        elif node.type == "pipeline":
+            items = [(child, place._replace(piped=True)) for child in node.children]
+        elif node.type in ("redirected_statement", "negated_command"):
+            items = [(child, place) for child in node.children]
+        elif node.type == "heredoc_redirect":
+            if re.search(r"['\"\\]", self._source(_child(node, "heredoc_start"))):
+                items = [(c, self._inner(place)) for c in node.children if not c.type.startswith("heredoc_")]
+            else:
+                items = [(child, self._inner(place)) for child in node.children]
+        else:
+            nested = place.nested or node.type in ("command_substitution", "process_substitution")
+            items = [(child, _Place(self._new_chain(), piped=True, nested=nested)) for child in node.children]
+        self.stack.extend(reversed(items))
+
+    def _inner(self, place: _Place) -> _Place:
+        return _Place(self._new_chain(), piped=True, nested=place.nested)
+
+    def _new_chain(self) -> int:
+        self.chains += 1
+        return self.chains
+
+    def _list_items(self, node: Node, place: _Place) -> list[tuple[Node, _Place]]:
+        """The commands of `a && b || c` with their chains; the left spine is unrolled, not recursed into."""
+        backwards: list[Node] = []
+        current = node
+        while current.type == "list":
+            backwards.extend(reversed(current.children[1:]))
+            current = current.children[0]
+        items = [(current, place)]
+        chain = place.chain
+        for child in reversed(backwards):
+            if child.type == "||":
+                chain = self._new_chain()
+            items.append((child, place._replace(chain=chain)))
+        return items
+
+    def _source(self, node: Node | None) -> str:
+        return self.source[node.start_byte : node.end_byte].decode() if node else ""
+
+    def _attach(self, node: Node) -> None:
+        body = node.child_by_field_name("body")
+        if body is not None and body.type in _COMMANDS:
+            redirects = [child for child in node.children if child.type in _REDIRECTS]
+            self.attached[body.id] = redirects
+            self.attached.update((redirect.id, []) for redirect in redirects)
+
+    def _command(self, node: Node, place: _Place) -> None:
+        if node.type == "variable_assignment" and node.parent is not None and node.parent.type in _COMMANDS:
+            return  # part of that command
+        if node.type == "test_command":
+            self._test(node, place)
+            return
+        children = [node] if node.type == "variable_assignment" else list(node.children)
+        spans: list[tuple[int, int]] = []
+        assignments: list[tuple[str, Word]] = []
+        redirects: list[Node] = []
+        for child in children:
+            if child.type in _REDIRECTS:
+                redirects.append(child)
+                self.attached.setdefault(child.id, [])
+            elif child.type == "variable_assignment" and (not spans or node.type == "declaration_command"):
+                assignments.append(self._assignment(child))
+            else:
+                spans.append((child.start_byte, child.end_byte))
+        part = Part(
+            (), tuple(assignments), (), self._source(node), chain=place.chain, piped=place.piped, nested=place.nested
+        )
+        part = replace(part, start=node.start_byte)
+        for redirect in redirects + self.attached.get(node.id, []):
+            part = self._redirect(redirect, part, spans)
+        self._add(replace(part, words=tuple(self._words(spans))))
+
+    def _add(self, part: Part) -> None:
+        self.parts.append(part)
+
+    def _words(self, spans: list[tuple[int, int]]) -> Iterator[Word]:
+        """Decoded words; neighbours without a gap are one word, whatever the tree says."""
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(spans):
+            if merged and merged[-1][1] == start:
+                merged[-1] = (merged[-1][0], end)
+            else:
+                merged.append((start, end))
+        for start, end in merged:
+            yield self._word(self.source[start:end].decode())
+
+    def _word(self, source: str) -> Word:
+        try:
+            word, end = read_word(source)
+        except Unclear as error:
+            self.broken = self.broken or str(error)
+            return Word(source, "dynamic", source=source)
+        if end != len(source):
+            self.broken = self.broken or "a word that ends early"
+            return Word(source, "dynamic", source=source)
+        return word
+
+    def _assignment(self, node: Node) -> tuple[str, Word]:
+        name, _, value = self._source(node).partition("=")
+        if node.children and node.children[-1].type == "array":
+            return name, Word(value, "dynamic", source=value)
+        return name, self._word(value) if value else Word("", source="")
+
+    def _test(self, node: Node, place: _Place) -> None:
+        source = self._source(node)
+        words: tuple[Word, ...] = (Word("[["), Word(source, "dynamic", source=source))
+        if not source.startswith("[["):
+            try:
+                words = tuple(Word(text) for text in split(source)[0])
+            except (Unclear, IndexError):
+                words = (Word("["), Word(source, "dynamic", source=source))
+        else:
+            self.unusual = self.unusual or "[["
+        part = Part(
+            words, source=source, chain=place.chain, piped=place.piped, nested=place.nested, start=node.start_byte
+        )
+        for redirect in self.attached.get(node.id, []):
+            part = self._redirect(redirect, part, [])
+        self._add(part)
+
+    def _lone_redirect(self, node: Node, place: _Place) -> None:
+        spans: list[tuple[int, int]] = []
+        part = Part((), source=self._source(node), chain=place.chain, piped=place.piped, nested=place.nested)
+        part = self._redirect(node, replace(part, start=node.start_byte), spans)
+        if spans:
+            self.broken = self.broken or "words after a redirection"
+        self._add(part)
+
+    def _redirect(self, node: Node, part: Part, spans: list[tuple[int, int]]) -> Part:
+        """`part` with the redirection added. Words the tree hangs under a redirection go to `spans`, where bash has
+        them.
+        """
+        if node.type == "herestring_redirect":
+            return replace(part, stdin=self._word(self._source(node).removeprefix("<<<").lstrip()).text)
+        if node.type == "heredoc_redirect":
+            for child in node.children:
+                if child.type in _REDIRECTS:
+                    self.attached.setdefault(child.id, [])
+                    part = self._redirect(child, part, spans)
+            spans.extend((c.start_byte, c.end_byte) for c in node.children_by_field_name("argument"))
+            return replace(part, stdin=self._source(_child(node, "heredoc_body")))
+        operator = next((child.type for child in node.children if not child.is_named), "")
+        targets = node.children_by_field_name("destination")
+        if not targets:
+            return part  # >&- closes a descriptor
+        spans.extend((target.start_byte, target.end_byte) for target in targets[1:])
+        if targets[-1].end_byte > targets[0].end_byte and targets[1].start_byte == targets[0].end_byte:
+            self.broken = self.broken or "a redirection target in pieces"
+        target = self._word(self._source(targets[0]))
+        if operator in (">&", "<&") and re.fullmatch(r"\d+-?|-", target.source):
+            return part
+        if operator not in ("<", ">", ">>", ">|", ">&", "&>", "&>>", "<&"):
+            self.broken = self.broken or f"the redirection {operator}"
+        return replace(part, redirects=(*part.redirects, Redirect(target, writes=operator not in ("<", "<&"))))
+
+    def _hidden_code(self, node: Node) -> None:
+        """Backticks the parser left inside a text: `${x:-`c`}` and unquoted heredocs."""
+        if node.type in _UNSCANNED or not node.is_named:
+            return
+        source = self._source(node)
+        if "`" not in source or not re.search(r"(?<!\\)(?:\\\\)*`", source):
+            return
+        self.broken = self.broken or "a backtick inside a text"
+        for code in re.findall(r"`((?:[^`\\]|\\.)*)`", source, re.DOTALL):
+            self._nested_code(code.replace("\\`", "`"), node.start_byte)
+
+    def _nested_code(self, code: str, start: int) -> None:
+        self.unusual = self.unusual or "backticks"
+        if self.depth >= 3:
+            self.broken = self.broken or "backticks nested too deep"
+            return
+        inner = parse(code, self.depth + 1)
+        self.broken = self.broken or inner.broken
+        for part in inner.parts:
+            self._add(replace(part, nested=True, start=start, chain=self._new_chain()))
+
+
+def _child(node: Node, kind: str) -> Node | None:
+    return next((child for child in node.children if child.type == kind), None)
