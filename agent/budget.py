@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.models.catalog import price
@@ -43,14 +43,14 @@ class Ledger:
 
     def book(self, model: str, usage: Mapping[str, Any]) -> float | None:
         """Add one answer's usage; returns its cost in USD, None when the price is unknown."""
-        cost = price(model, usage)
         spent = Usage(
             input_tokens=usage.get("input_tokens") or 0,
             output_tokens=usage.get("output_tokens") or 0,
             cache_read_tokens=usage.get("cache_read_input_tokens") or 0,
             cache_write_tokens=usage.get("cache_creation_input_tokens") or 0,
-            cost_usd=cost,
         )
+        cost = price(model, usage) if spent.total_tokens else 0.0  # no tokens cost nothing, whatever the price
+        spent = replace(spent, cost_usd=cost)
         self.by_model[model] = self.by_model.get(model, Usage()) + spent
         return cost
 

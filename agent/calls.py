@@ -15,7 +15,7 @@ from typing import Any
 
 from agent.events import Event, Notice, PermissionDecided, ToolFinished, ToolProgress, ToolStarted
 from agent.names import fold
-from agent.permissions import PermissionEngine
+from agent.permissions import PermissionEngine, Rules
 from agent.result import Denial
 from tools.ports import NeedsInput, PermissionRequest
 from tools.secrets import Redactor
@@ -130,7 +130,7 @@ class CallRunner:
             answer = await self.context.asker.permission(request)
             by, reason, behavior = "person", answer.message or decision.reason, answer.behavior
             if answer.behavior == "allow" and answer.rules:
-                self.permissions = self.permissions.with_rules(answer.rules)
+                self.permissions = self.permissions.with_rules(Rules.parse(allow=answer.rules, source="session"))
             if answer.behavior == "allow" and answer.updated_input is not None:
                 call = replace(call, input=answer.updated_input)
                 if self.permissions.decide(call.name, call.input, cwd=self.context.cwd).behavior == "deny":

@@ -23,13 +23,11 @@ WORKFLOW_GRANTS = ("CompleteStep",)
 
 def builtin_tools() -> dict[str, Tool]:
     """Every built-in tool by name."""
-    from tools.devops.render import write_artifact
-    from tools.devops.spec import read_spec_tool
-
     import tools as core
+    from tools.devops.artifacts import plan_deployment, write_artifact
     from tools.devops.checks import check_artifacts
-    from tools.devops.plan import plan_deployment
     from tools.devops.project import detect_project
+    from tools.devops.spec import ReadSpec
 
     found: Iterable[Tool] = (
         core.read,
@@ -45,7 +43,7 @@ def builtin_tools() -> dict[str, Tool]:
         core.ask_user_question,
         core.delegate,
         core.complete_step,
-        read_spec_tool,
+        ReadSpec,
         detect_project,
         plan_deployment,
         write_artifact,

@@ -59,10 +59,13 @@ async def ask_user_question(
     - If nobody can answer, the run ends with these questions as its result.
     """
     _check(questions)
+    assumed: list[str] = []
     if answers is None:
-        answers = dict(await ctx.asker.questions([_question(q) for q in questions]))
+        given = await ctx.asker.questions([_question(q) for q in questions])
+        answers, assumed = dict(given), sorted(given.assumed)
     open_ones = [q.question for q in questions if not answers.get(q.question)]
-    content = json.dumps({"answers": answers} | ({"unanswered": open_ones} if open_ones else {}), ensure_ascii=False)
+    notes = {"assumed": assumed, "unanswered": open_ones}  # assumed: nobody answered, the default was taken
+    content = json.dumps({"answers": answers} | {k: v for k, v in notes.items() if v}, ensure_ascii=False)
     return ToolResult(clean(content), data={"questions": [q.model_dump() for q in questions], "answers": answers})
 
 

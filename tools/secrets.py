@@ -63,7 +63,7 @@ class Redactor:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            if value.get("type") in {"thinking", "redacted_thinking"}:
+            if value.get("type") in ("thinking", "redacted_thinking"):  # a schema may have a property named type
                 return value
             return {key: self.json(item) for key, item in value.items()}
         if isinstance(value, list | tuple):

@@ -11,7 +11,7 @@ from tools.text import clean
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 
 
-@tool("CompleteStep", effects={"reads", "runs"})
+@tool("CompleteStep", effects={"reads", "runs", "writes"})
 async def complete_step(
     ctx: ToolContext,
     step: Annotated[int, Field(ge=1, le=8, description="Number of the step.")],

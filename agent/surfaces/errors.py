@@ -10,10 +10,11 @@ _KNOWN: dict[str, int] = {
     "agent.definition.DefinitionError": _USAGE,
     "agent.models.choose.ModelChoiceError": _USAGE,
     "agent.models.port.ModelError": _FAILED,
+    "agent.permissions.rules.RuleError": _USAGE,
     "agent.session.journal.SessionError": _FAILED,
     "agent.surfaces.errors.UsageProblem": _USAGE,
-    "tools.devops.project.scan.ProjectError": _USAGE,
-    "tools.devops.spec.reader.SpecError": _USAGE,
+    "tools.devops.project.tree.ProjectError": _USAGE,
+    "tools.devops.spec.files.SpecError": _USAGE,
 }
 """Exception, by full name so that nothing is imported to know it -> exit code. Subclasses count."""
 

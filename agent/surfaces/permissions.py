@@ -24,27 +24,28 @@ def configure_permissions(parser: argparse.ArgumentParser) -> None:
 
 
 def permissions(args: argparse.Namespace) -> int:
-    from agent.permissions.explain import explain, explain_batch
+    from agent.permissions import MODES, PermissionEngine, Rules, explain, explain_batch
 
     if args.batch is not None:
-        lines = sys.stdin if args.batch == "-" else Path(args.batch).open(encoding="utf-8")
-        with lines:
-            for answer in explain_batch(lines):
-                print(answer)
+        text = sys.stdin.read() if args.batch == "-" else Path(args.batch).read_text(encoding="utf-8")
+        for answer in explain_batch(text.splitlines()):
+            print(answer)
         return 0
     if not args.tool or args.input is None:
         raise UsageProblem("Give a tool and its input: expert-devops permissions explain Bash 'git status'.")
-    case = {
-        "rules": {"allow": args.allow, "ask": args.ask, "deny": args.deny},
-        "mode": args.mode,
-        "cwd": str(Path(args.directory).resolve()),
-        "tool": args.tool,
-        "input": _input(args.tool, args.input),
-    }
+    cwd = Path(args.directory).resolve()
+    tool_input = _input(args.tool, args.input)
     if args.json:
+        rules = {"allow": args.allow, "ask": args.ask, "deny": args.deny}
+        case = {"rules": rules, "mode": args.mode, "cwd": str(cwd), "tool": args.tool, "input": tool_input}
         print(*explain_batch([json.dumps(case)]))
-    else:
-        print(explain(case))
+        return 0
+    if args.mode not in MODES:
+        raise UsageProblem(f"--mode {args.mode!r} is none of {', '.join(MODES)}.")
+    parsed = Rules.parse(allow=args.allow, ask=args.ask, deny=args.deny, source="command line", anchor=cwd)
+    print(explain(PermissionEngine(parsed, mode=args.mode, cwd=cwd, home=Path.home()), args.tool, tool_input))
+    for warning in parsed.warnings:
+        print(warning, file=sys.stderr)
     return 0
 
 
