@@ -279,7 +279,7 @@ async def task_stop(
     task_id: Annotated[str | None, Field(description="The task's id, as Bash gave it.")] = None,
     shell_id: Annotated[str | None, Field(description="Old name of task_id.")] = None,
 ) -> ToolResult:
-    """End a background task and everything it started."""
+    """End a background task of Bash and everything it started. Its output stays in the output file."""
     wanted = task_id or shell_id or ""
     tasks = shell(ctx).tasks
     task = tasks.get(wanted)
