@@ -57,7 +57,10 @@ class Model(Protocol):
         ...
 
     def stream(self, request: Request) -> AsyncIterator[Mapping[str, Any]]:
-        """Events of one answer, parsed JSON as the API sends it. Raises `ModelError`. Does not retry."""
+        """Events of one answer, parsed JSON as the API sends it. Raises `ModelError`. Does not retry.
+
+        A transport may leave pings out and add `request_id` to `message_start`.
+        """
         ...
 
     async def aclose(self) -> None:

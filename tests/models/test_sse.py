@@ -34,7 +34,9 @@ def test_events_survive_every_chunking_and_line_end(
     events: list[dict[str, object]], end: str, named: bool, cuts: list[int]
 ) -> None:
     lines = [
-        (f"event: {event['type']}{end}" if named else f": comment{end}") + f"data: {json.dumps(event)}{end}{end}"
+        (f"event: {event['type']}{end}" if named else f": comment{end}")
+        + "".join(f"data: {line}{end}" for line in json.dumps(event, indent=1).split("\n"))
+        + end
         for event in events
     ]
     assert read(*cut("".join(lines).encode(), cuts)) == events
@@ -55,7 +57,8 @@ def test_type_comes_from_the_event_line_where_data_has_none() -> None:
 
 
 def test_byte_order_mark_other_fields_and_end_mark_are_skipped() -> None:
-    assert read(b'\xef\xbb\xbfid: 7\nretry: 5\ndata:{"type":"a"}\n\ndata: [DONE]\n\n') == [{"type": "a"}]
+    body = b'\xef\xbb\xbfdata:{"type":"a"}\nid: 7\nretry: 5\n\ndata: [DONE]\n\n'
+    assert read(body) == read(*cut(body, [1, 2])) == [{"type": "a"}]
 
 
 def test_an_unfinished_event_is_dropped() -> None:

@@ -337,6 +337,24 @@ def test_input_still_open_at_message_stop_is_parsed() -> None:
     assert build(events).message["content"][0]["input"] == {"a": 1}
 
 
+def test_what_a_later_message_delta_leaves_out_stays() -> None:
+    first = {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 5},
+        "extra": {"a": 1},
+    }
+    later = {
+        "type": "message_delta",
+        "delta": {"stop_reason": None},
+        "usage": {"output_tokens": 7, "input_tokens": None},
+    }
+    message = build([started(), first, later, {"type": "message_stop"}]).message
+    assert (message["stop_reason"], message["extra"]) == ("end_turn", {"a": 1})
+    assert message["usage"]["output_tokens"] == 7
+    assert message["usage"]["input_tokens"] == 25
+
+
 def test_events_are_not_changed_by_building() -> None:
     before = json.dumps(STREAMS["thinking and tool"])
     build(STREAMS["thinking and tool"])
