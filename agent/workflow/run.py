@@ -73,12 +73,14 @@ class WorkflowRun:
         return self._workflow
 
     def read_spec(self) -> Spec | None:
-        """The SPEC as it is now; None when the project has none."""
+        """The SPEC as it is now; None when none was named and the project has none. Raises `SpecError`."""
         from tools.devops.spec import NoSpec, read_spec
 
         try:
             return read_spec(self.root, self.spec)
         except NoSpec:
+            if self.spec is not None:
+                raise
             return None
 
     def scan(self) -> Project:

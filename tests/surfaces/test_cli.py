@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.surfaces.cli import COMMANDS, main
+from agent.testing import FakeMessagesServer
 
 
 def run_cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -131,14 +132,11 @@ HEAVY = (
 
 _START = """
 import sys, asyncio, tempfile
-from agent.testing import FakeMessagesServer
-heavy_before = set(sys.modules)
 from agent import Agent
-with FakeMessagesServer(["Done."]) as server:
-    env = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": server.base_url}
-    result = asyncio.run(Agent(cwd=tempfile.mkdtemp(), model="claude-sonnet-5-5", env=env).run("go"))
+env = {"ANTHROPIC_API_KEY": "k", "ANTHROPIC_BASE_URL": sys.argv[1]}
+result = asyncio.run(Agent(cwd=tempfile.mkdtemp(), model="claude-sonnet-5-5", env=env).run("go"))
 assert result.status == "completed", result
-print(" ".join(sorted(sys.modules)))
+print(*sys.modules)
 """
 
 
@@ -150,5 +148,7 @@ print(" ".join(sorted(sys.modules)))
     ],
 )
 def test_nothing_heavy_is_loaded_on_the_start_path(program: str) -> None:
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    with FakeMessagesServer(["Done."]) as server:
+        command = [sys.executable, "-c", program, server.base_url]
+        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not [name for name in HEAVY if name in loaded]
