@@ -115,6 +115,12 @@ RULES = Rules(
             "List the origins, read from a variable.",
             "fetch.spec.whatwg.org#cors-protocol-and-credentials",
         ),
+        "region": Rule(
+            "warning",
+            "The SPEC names another country; latency, and the law on where data may be, depend on it.",
+            "Choose a region there, or record the decision with its reason.",
+            "own: SPEC regions against platform regions",
+        ),
         "serverless-worker": Rule(
             "error",
             "Functions end after minutes: a worker that runs for ever cannot live there.",
@@ -127,6 +133,13 @@ RULES = Rules(
 _CORS_FILE = (".py", ".js", ".ts", ".mjs")
 _CORS_ANY = re.compile(r"allow_origins\s*=\s*\[\s*[\"']\*[\"']|origin:\s*[\"']\*[\"']")
 _CORS_CREDENTIALS = re.compile(r"allow_credentials\s*=\s*True|credentials:\s*true")
+# Country of each region, as of 2026-08; a region that is not listed is not judged.
+_COUNTRY = {
+    "icn1": "KR", "hnd1": "JP", "kix1": "JP", "sin1": "SG", "hkg1": "HK", "bom1": "IN", "syd1": "AU", "iad1": "US",
+    "sfo1": "US", "pdx1": "US", "cle1": "US", "yul1": "CA", "gru1": "BR", "fra1": "DE", "lhr1": "GB", "dub1": "IE",
+    "cdg1": "FR", "arn1": "SE", "cpt1": "ZA", "dxb1": "AE", "us-west2": "US", "us-east4-eqdc4a": "US",
+    "europe-west4-drams3a": "NL", "asia-southeast1-eqsg3a": "SG",
+}  # fmt: skip
 _HOST = re.compile(r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)")
 _REF = re.compile(r"refs/heads/([\w./-]+)")
 
@@ -157,6 +170,7 @@ def check(subject: Subject, _files: tuple[str, ...]) -> Iterator[Finding]:
     yield from _hosts(subject)
     yield from _images(subject)
     yield from _code(subject, units)
+    yield from _regions(subject, claims)
 
 
 def _of(claims: list[Claim], subject: str) -> list[Claim]:
@@ -360,6 +374,18 @@ def _code(subject: Subject, units: list[DeployUnit]) -> Iterator[Finding]:
         file = "vercel.json" if unit.path == "." else f"{unit.path}/vercel.json"
         if file in subject.tree and unit.workers:
             yield RULES.at("serverless-worker", file, 0, f"{unit.name} has a worker process.")
+
+
+def _regions(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
+    stated = subject.spec.deployment.get("regions") if subject.spec else None
+    if stated is None or stated.status != "stated":
+        return
+    wanted = {str(mapping(item).get("country")) for item in sequence(stated.value)} - {"None"}
+    for claim in _of(claims, "region"):
+        country = _COUNTRY.get(claim.value)
+        if wanted and country and country not in wanted:
+            message = f"{claim.value} is in {country}; the SPEC names {', '.join(sorted(wanted))}."
+            yield RULES.at("region", claim.file, claim.line, message)
 
 
 GATE = Gate("consistency", RULES, select, check)

@@ -19,7 +19,7 @@ MIGRATION = re.compile(
     r"|atlas migrate apply|dbmate up|npm run (db:)?migrate|aerich upgrade"
 )
 HEALTH_URL = re.compile(
-    r"(?:https?://[^\s\"'/]+|\$\{?\w+\}?|localhost:\d+|\"\s*\+\s*\")\"?"
+    r"(?:https?://[^\s\"'/]+|\$\{?\w+\}?|localhost:\d+|[\"'])\"?"
     r"(/[\w./-]*(?:health|healthz|livez|readyz|ready|live|ping|status)[\w/-]*)"
 )
 DATABASE_IMAGE = re.compile(r"(?:^|/)(postgres|mysql|mariadb|redis|valkey|mongo)(?:-ssl)?:(\d+)")
@@ -46,6 +46,7 @@ def all_claims(subject: Subject) -> list[Claim]:
         *_workflows(subject),
         *_kubernetes(subject),
         *_railway(subject),
+        *_vercel(subject),
     ]
 
 
@@ -151,10 +152,19 @@ def _railway(subject: Subject) -> Iterator[Claim]:
             for key in ("healthcheck", "healthcheckPath"):
                 if isinstance(value := call.values.get(key), str):
                     yield Claim("health path", value, path, call.line_of(key))
+            for key in ("regions", "replicas"):
+                for region in mapping(call.values.get(key)):
+                    yield Claim("region", str(region), path, call.line_of(key))
             values = {**mapping(call.values.get("deploy")), **call.values}
             yield from _commands(path, values, call.line_of("preDeploy"))
             if branch := re.search(r"branch\s*=\s*[\"']([^\"']+)", call.source):
                 yield Claim("branch", branch[1], path, call.line)
+
+
+def _vercel(subject: Subject) -> Iterator[Claim]:
+    for path, document in readable(subject.tree.named("vercel.json"), subject.json):
+        for region in sequence(mapping(document.value).get("regions")):
+            yield Claim("region", str(region), path, document.line("regions"))
 
 
 def _commands(path: str, deploy: dict[str, object], line: int) -> Iterator[Claim]:

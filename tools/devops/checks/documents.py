@@ -276,13 +276,10 @@ def schema_findings(
 
 
 def _unknown_keys(error: Any) -> list[str]:
+    """The keys that `additionalProperties` or `unevaluatedProperties` refuse; the message is the one place for both."""
     if error.validator not in ("additionalProperties", "unevaluatedProperties") or not isinstance(error.instance, dict):
         return []
-    patterns = error.schema.get("patternProperties", {})
-    known = error.schema.get("properties", {})
-    return [
-        key for key in error.instance if key not in known and not any(re.search(pattern, key) for pattern in patterns)
-    ]
+    return [key for key in error.instance if repr(key) in error.message]
 
 
 def _describe(error: Any, unknown: list[str]) -> str:

@@ -50,7 +50,7 @@ class Subject:
             from tools.devops.spec import read_spec
 
             return read_spec(self.tree.root)
-        except Exception:  # noqa: BLE001 - without a SPEC, rules that compare with it have nothing to compare
+        except Exception:  # noqa: BLE001 - without a readable SPEC, rules that compare with it have nothing to compare
             return None
 
     def parsed(self, path: str, parser: Callable[[str, str], T]) -> T:

@@ -60,12 +60,14 @@ def run_checks(
     paths: Iterable[str] | None = None,
     project: Project | None = None,
     spec: Spec | None = None,
+    linters: bool = True,
 ) -> Report:
     """Run the gates named in `kinds` (all without it) on `root`.
 
     With `paths` (files or folders, relative to `root`) only findings in those files are reported; the rest of the
-    project is still read, since some rules compare files. `project` and `spec` are scanned when a gate needs them and
-    they are not given. Raises ValueError for an unknown kind, FileNotFoundError when `root` is no folder.
+    project is still read, since some rules compare files. `project` and `spec` are read when a gate needs them and
+    they are not given. `linters=False` leaves other tools out: own rules only.
+    Raises ValueError for an unknown kind, FileNotFoundError when `root` is no folder.
     """
     gates = _chosen(kinds)
     if not root.is_dir():
@@ -80,7 +82,7 @@ def run_checks(
             for gate in gates
             if selected[gate.name]
             for linter in gate.linters
-            if not linter.optional or linter.locate() is not None
+            if linters and (not linter.optional or linter.locate() is not None)
         }
         own = {gate.name: _own(gate, subject, selected[gate.name], wanted) for gate in gates}
         checks: list[Check] = []

@@ -18,7 +18,8 @@ _BUILD = re.compile(r"\b(docker (buildx )?build|buildah (build|bud)|docker push|
 _BUILD_ACTION = re.compile(r"^docker/(build-push|bake)-action@")
 _DEPLOY = re.compile(
     r"\brailway (up|redeploy|config apply)\b|\bvercel (deploy|--prod)|\bvercel --token|\bnetlify deploy\b"
-    r"|\b(fly|flyctl) deploy\b|\bkubectl (apply|set image|rollout restart)\b|\bhelm (upgrade|install)\b|\bsam deploy\b"
+    r"|\b(fly|flyctl) deploy\b"
+    r"|\bkubectl\b[^\n;&|]*\b(apply|set image|rollout restart)\b|\bhelm (upgrade|install)\b|\bsam deploy\b"
     r"|\baws (ecs update-service|lambda update-function-code|cloudformation deploy)\b|\b(serverless|sls) deploy\b"
     r"|\bgcloud (run|app) deploy\b|\bterraform apply\b|\bcdk deploy\b|\bdoctl apps\b"
 )
