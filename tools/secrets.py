@@ -32,7 +32,7 @@ _URL_PASSWORD = re.compile(
 _AUTHORIZATION = re.compile(
     r"(?i)(\bauthorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)\s+)[A-Za-z0-9._~+/=-]{8,}"
 )
-_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|passwd|pwd|credentials?)(?:$|_)")
+_SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|passwd|(?<=_)pwd|credentials?)(?:$|_)")
 _SHAPES = re.compile("|".join(f"(?:{shape})" for shape in TOKEN_SHAPES.values()))
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "db", "postgres", "redis", "mysql", "mongo", "[::1]")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.surfaces.errors import UsageProblem
-from tools.devops.types import DeployUnit, Project, Spec, to_json
+from tools.devops.describe import project_text, spec_text
+from tools.devops.types import to_json
 from tools.text import clean
 
 GATE_FAILED = 4
@@ -24,7 +25,7 @@ def spec(args: argparse.Namespace) -> int:
     from tools.devops.spec import read_spec
 
     found = read_spec(_directory(args.directory), args.spec)
-    print(_json(found) if args.json else clean(_spec_text(found)))
+    print(_json(found) if args.json else clean(spec_text(to_json(found))))
     return 0
 
 
@@ -37,7 +38,7 @@ def detect(args: argparse.Namespace) -> int:
     from tools.devops.project import scan_project
 
     found = scan_project(_directory(args.directory))
-    print(_json(found) if args.json else clean(_project_text(found)))
+    print(_json(found) if args.json else clean(project_text(to_json(found))))
     return 0
 
 
@@ -83,37 +84,3 @@ def _directory(name: str) -> Path:
 
 def _json(value: Any) -> str:
     return json.dumps(to_json(value), ensure_ascii=False, indent=2)
-
-
-def _spec_text(found: Spec) -> str:
-    lines = [f"{found.id}: {found.title}", f"files: {', '.join(found.files)}", "", "deployment:"]
-    for name, field in found.deployment.items():
-        if field.status == "not_stated" and not field.conflicts:
-            continue
-        value = json.dumps(to_json(field.value), ensure_ascii=False) if field.status == "stated" else ""
-        planned = " (planned)" if field.planned else ""
-        lines.append(f"  {name}: {field.status} {value}{planned}".rstrip())
-        lines += [f"      {e.file}:{e.line}: {e.text.strip()[:120]}" for e in field.evidence[:2]]
-        lines += [f"      conflict: {json.dumps(to_json(c), ensure_ascii=False)[:160]}" for c in field.conflicts]
-    silent = [name for name, field in found.deployment.items() if field.status == "not_stated"]
-    lines += [f"  not stated: {', '.join(silent)}", "", f"requirements: {len(found.requirements)}"]
-    lines += [f"  {r.id} ({r.pattern}, {r.file}:{r.line}): {r.text[:110]}" for r in found.requirements]
-    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)])
-
-
-def _project_text(found: Project) -> str:
-    lines = []
-    for unit in found.units:
-        lines.append(f"{unit.path} ({unit.kind}): {unit.language} {unit.version or ''}".rstrip())
-        lines += [f"  {name}: {value}" for name, value in _unit_facts(unit) if value]
-    lines += [f"platform: {sign.platform} ({sign.source}: {', '.join(sign.evidence)})" for sign in found.platforms]
-    lines += [f"existing: {path}" for path in found.existing]
-    lines += [f"missing in {item.unit}: {item.what}: {item.why}" for item in found.missing]
-    return "\n".join([*lines, *(f"note: {note}" for note in found.notes)]) or "No deploy unit was found."
-
-
-def _unit_facts(unit: DeployUnit) -> list[tuple[str, Any]]:
-    names = ("package_manager", "install", "build", "start", "migrate", "test", "lint", "port", "health_path")
-    facts = [(name, getattr(unit, name)) for name in names]
-    lists = [(name, ", ".join(getattr(unit, name))) for name in ("frameworks", "services", "env")]
-    return [lists[0], *facts, *lists[1:]]

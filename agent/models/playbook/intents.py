@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from agent.models.playbook.eight_steps import Engineer
-from agent.models.playbook.script import Call, Script, Turn
+from agent.models.playbook.script import Reply, Script, Turn
 from agent.models.playbook.words import say
 from agent.models.port import Message
+from tools.devops.describe import project_text, spec_text
 
 _STEPS = re.compile(r"work through steps ([\d, ]+) of the workflow")
 _SPEC = re.compile(r"The SPEC is (\S+?)\.(?:\s|$)")
 _KOREAN = re.compile(r"[가-힣]")
-_LOOKUPS: Sequence[tuple[re.Pattern[str], Call]] = (
-    (re.compile(r"(?i)\b(check|lint|verify|validate)\b|검사|검증"), ("CheckArtifacts", {})),
-    (re.compile(r"(?i)\bspec\b|요구사항|스펙"), ("ReadSpec", {})),
-    (re.compile(r"(?i)\b(detect|stack|scan|project)\b|탐지|프로젝트"), ("DetectProject", {})),
+_LOOKUPS: Sequence[tuple[re.Pattern[str], str, Callable[[Reply], str]]] = (
+    (re.compile(r"(?i)\b(check|lint|verify|validate)\b|검사|검증"), "CheckArtifacts", lambda reply: reply.text),
+    (re.compile(r"(?i)\bspec\b|요구사항|스펙"), "ReadSpec", lambda reply: _described(reply, spec_text)),
+    (
+        re.compile(r"(?i)\b(detect|stack|scan|project)\b|탐지|프로젝트"),
+        "DetectProject",
+        lambda reply: _described(reply, project_text),
+    ),
 )
-"""Words of a chat -> the one tool that answers them."""
+"""Words of a chat -> the one tool that answers them, and how its reply is told."""
 
 
 def script_for(said: str, history: Sequence[Message]) -> Script:
@@ -30,15 +36,20 @@ def script_for(said: str, history: Sequence[Message]) -> Script:
         return Engineer(spec[1] if spec else None, numbers, language).script()
     if len(history) > 1 and "are still open" in said:
         return _say(lambda: _last_words(history, language))
-    for pattern, lookup in _LOOKUPS:
+    for pattern, tool, tell in _LOOKUPS:
         if pattern.search(said):
-            return _look_up(lookup)
+            return _look_up(tool, tell)
     return _say(lambda: say("limits", language))
 
 
-def _look_up(lookup: Call) -> Script:
-    (reply,) = yield Turn("", (lookup,))
-    return reply.text
+def _look_up(tool: str, tell: Callable[[Reply], str]) -> Script:
+    (reply,) = yield Turn("", ((tool, {}),))
+    return tell(reply)
+
+
+def _described(reply: Reply, describe: Callable[[Mapping[str, Any]], str]) -> str:
+    data = reply.json()
+    return describe(data) if data else reply.text
 
 
 def _say(text: Callable[[], str]) -> Script:
