@@ -25,7 +25,7 @@ from tools.tool import ToolContext, ToolError, ToolResult, tool
 
 _SECONDS = 30.0
 _BATCHES = (100, 400)  # 400 paths of the longest kind still fit an argument list
-_MOST_LINES_OF_ONE_FILE = 100_000
+_MOST_LINES = 100_000
 _MOST_PATHS = 100
 
 
@@ -90,7 +90,7 @@ async def grep(
     """
     context = context if around is None else around
     content = output_mode == "content"
-    most = (offset + head_limit) or _MOST_LINES_OF_ONE_FILE
+    stop_after = offset + head_limit if head_limit else _MOST_LINES
     query = Query(
         pattern,
         ignore_case=ignore_case,
@@ -98,18 +98,17 @@ async def grep(
         before=((before if before is not None else context) or 0) if content else 0,
         after=((after if after is not None else context) or 0) if content else 0,
         only_matching=only_matching and content,
-        most={"content": min(most, _MOST_LINES_OF_ONE_FILE), "count": _MOST_LINES_OF_ONE_FILE}.get(output_mode, 1),
+        most={"content": stop_after, "count": _MOST_LINES}.get(output_mode, 1),
     )
     start = _start(ctx, path)
     by_type = file_filter(globs_of(type)) if type else lambda _path: True
     by_glob = file_filter(split_globs(glob)) if glob else lambda _path: True
     paths = _chosen(ctx, start, names=False, wanted=lambda p: by_type(p) and by_glob(p))
     entries = Entries(output_mode, numbers=numbers, separators=bool(query.before or query.after))
-    stop_after = offset + head_limit if head_limit else None
     async for batch in _search(ctx, query, start, paths):
         for found in batch:
             entries.add(_shown(ctx, start, found.path), found.lines)
-        if stop_after is not None and len(entries.shown) > stop_after:
+        if len(entries.shown) > stop_after:
             break
     return entries.result(head_limit, offset)
 

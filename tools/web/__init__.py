@@ -12,7 +12,7 @@ from tools.convert import convert
 from tools.text import as_data, clean
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 from tools.web.address import WebPolicy
-from tools.web.fetch import Page, fetch
+from tools.web.pages import Page, fetch
 
 __all__ = ["WebPolicy", "web_fetch"]
 
