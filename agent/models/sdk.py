@@ -29,6 +29,8 @@ _SWITCHES: Mapping[Cloud, str] = {
     "foundry": "CLAUDE_CODE_USE_FOUNDRY",
 }
 _KNOWN_NAME = re.compile(r"claude-[a-z]+-\d+(?:-\d{1,2})?(?!\d)")
+_BEFORE_4_7 = re.compile(r"claude-[a-z]+-(?:3.*|4(?:-[0-6])?)$")
+_OLD_BEDROCK_VERSION = "bedrock-2023-05-31"  # the newer one is for Claude 4.7 and later there
 _BODY_ARGUMENTS = frozenset({"model", "max_tokens", "messages", "system", "tools", "stream"})
 
 
@@ -89,7 +91,10 @@ class CloudModel:
             await client.close()
 
     async def _open(self, request: Request) -> Any:
-        body = build_body(_known_name(self._model_id), request, "full") | {"model": self._model_id}
+        known = _known_name(self._model_id)
+        body = build_body(known, request, "full") | {"model": self._model_id}
+        if self._cloud == "bedrock" and _BEFORE_4_7.fullmatch(known):
+            body["anthropic_version"] = _OLD_BEDROCK_VERSION
         betas = ",".join(request.options.get("betas", ()))
         arguments = {name: value for name, value in body.items() if name in _BODY_ARGUMENTS}
         try:

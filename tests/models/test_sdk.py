@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -59,6 +65,54 @@ async def test_vertex_speaks_its_own_path(monkeypatch: pytest.MonkeyPatch) -> No
     server.assert_clean()
     assert response.message["content"] == [{"type": "text", "text": "ok"}]
     assert server.requests[0].path.endswith("/models/claude-sonnet-5-5:streamRawPredict")
+
+
+@pytest.mark.parametrize(
+    ("model", "version"),
+    [
+        ("eu.anthropic.claude-haiku-4-5-20251001-v1:0", "bedrock-2023-05-31"),
+        ("anthropic.claude-opus-5-5", "2026-10-21"),
+    ],
+)
+async def test_bedrock_is_asked_in_its_own_form(model: str, version: str) -> None:
+    """What is sent only: reading its binary frames needs a library that is not among ours."""
+    with listening() as (address, received):
+        env = {
+            "AWS_REGION": "eu-west-1",
+            "AWS_BEARER_TOKEN_BEDROCK": "token-123456",
+            "ANTHROPIC_BEDROCK_BASE_URL": address,
+        }
+        cloud = sdk_model(f"bedrock/{model}", env)
+        with pytest.raises(ModelError, match="403"):
+            await respond(cloud, ASK)
+        await cloud.aclose()
+    path, body = received[0]
+    assert path.replace("%3A", ":") == f"/model/{model}/invoke-with-response-stream"
+    assert (body["anthropic_version"], body["anthropic_beta"]) == (version, ["b-2026-01-01"])
+    assert "model" not in body
+
+
+@contextmanager
+def listening() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """An address that refuses every POST with 403, and what was posted there."""
+    received: list[tuple[str, dict[str, Any]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's signature
+            """Say nothing."""
+
+        def do_POST(self) -> None:
+            received.append((self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))))
+            self.send_error(403)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", received
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 async def test_failures_are_sorted_and_retried_here_only() -> None:
