@@ -62,8 +62,13 @@ def locate(ctx: ToolContext, path: str) -> Place:
     """Resolve `path` against the current directory. Raises `ToolError` where file tools may not go."""
     if not path or "\0" in path:
         raise ToolError("The path is empty or contains a NUL character. Give an absolute path.")
-    spelled = ctx.resolve(path)
-    real = Path(os.path.realpath(spelled))
+    if path.startswith("~") and path != "~" and not path.startswith("~/"):
+        raise ToolError("Only ~/ is expanded, not the home of another user. Write ./~ for a name that begins with ~.")
+    try:
+        spelled = ctx.resolve(path)
+        real = Path(os.path.realpath(spelled))
+    except UnicodeEncodeError as error:
+        raise ToolError("The path contains a character that no file name can have.") from error
     anchors = [Path(os.path.realpath(a)) for a in (ctx.root, ctx.scratch)] + list(ctx.state.get("paths", ()))
     holding = [anchor for anchor in anchors if within(real, anchor)]
     if any(within(p, pseudo) for p in (spelled, real) for pseudo in _PSEUDO):

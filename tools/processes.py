@@ -40,6 +40,7 @@ class Output:
     head: bytearray = field(default_factory=bytearray)
     tail: bytes = b""
     file: BinaryIO | None = None
+    problem: str = ""
 
     @property
     def full(self) -> bool:
@@ -56,12 +57,16 @@ class Output:
         self.tail = (self.tail + data[room:])[-self.keep :]
 
     def _write(self, data: bytes) -> None:
-        if self.file is None:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            self.file = os.fdopen(fd, "wb", buffering=0)
-            self.file.write(self.head)
-        if not self.full:
-            self.file.write(data)
+        try:
+            if self.file is None:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+                self.file = os.fdopen(fd, "wb", buffering=0)
+                self.file.write(self.head)
+            if not self.full:
+                self.file.write(data)
+        except OSError as error:  # a full disk must not take the command's result along
+            self.problem = os.strerror(error.errno or 0)
 
     def save(self) -> None:
         """Put what there is into the file, if it is not there yet."""
@@ -71,7 +76,8 @@ class Output:
     def close(self, footer: str = "") -> None:
         """Free the file, after a last line in it."""
         if self.file is not None:
-            self.file.write(footer.encode())
+            with suppress(OSError):
+                self.file.write(footer.encode())
             self.file.close()
 
     def text(self, limit: int) -> str:
@@ -85,7 +91,8 @@ class Output:
         if len(text) <= limit and self.size <= self.keep:
             return text
         self.save()
-        return cap(text, limit, note=f"all {self.size} bytes are in {self.path}")
+        kept = f"could not be kept: {self.problem}" if self.problem else f"all {self.size} bytes are in {self.path}"
+        return cap(text, limit, note=kept)
 
 
 def _readable(data: bytes | bytearray) -> str:
@@ -176,7 +183,6 @@ async def _within(event: asyncio.Event, seconds: float) -> None:
 
 def _descendants(session: int, mark: str) -> list[int]:
     """Living processes of the session, or with the mark in their environment."""
-    wanted = f"{_MARK}={mark}".encode()
     found = []
     for entry in (path.name for path in Path("/proc").iterdir()):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -185,7 +191,7 @@ def _descendants(session: int, mark: str) -> list[int]:
             # After the name, which is in parentheses and may hold anything: state, parent, group, session.
             state, _, _, own_session = _bytes(f"/proc/{entry}/stat").rpartition(b")")[2].split()[:4]
             if state not in (b"Z", b"X") and (
-                int(own_session) == session or wanted in _bytes(f"/proc/{entry}/environ").split(b"\0")
+                int(own_session) == session or mark.encode() in _bytes(f"/proc/{entry}/environ")
             ):
                 found.append(int(entry))
     return found
@@ -209,15 +215,26 @@ async def start(
     `outputs` takes descriptors 1 and 2; with 1 alone both go into one. Raises `OSError`.
     """
     mark = secrets.token_hex(16)
-    _transport, process = await asyncio.get_running_loop().subprocess_exec(
-        lambda: Process(outputs, mark),
-        *argv,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE if 2 in outputs else asyncio.subprocess.STDOUT,
-        cwd=cwd,
-        env={**env, _MARK: mark},
-        pass_fds=tuple(pass_fds),
-        start_new_session=True,
+    starting = asyncio.create_task(
+        asyncio.get_running_loop().subprocess_exec(
+            lambda: Process(outputs, mark),
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE if 2 in outputs else asyncio.subprocess.STDOUT,
+            cwd=cwd,
+            # The marks of calls that this process itself runs in are kept, so that those find our children, too.
+            env={**env, _MARK: ".".join(filter(None, [os.environ.get(_MARK), mark]))},
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
     )
+    try:
+        _, process = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The process may run already; asyncio alone would not reach what it has started.
+        with suppress(OSError):
+            _, process = await starting
+            await process.end()
+        raise
     return process

@@ -27,7 +27,19 @@ def test_a_relative_path_is_below_the_current_directory(ctx: ToolContext) -> Non
 
 
 @pytest.mark.parametrize(
-    "path", ["../x", "/etc/passwd", "a/../../x", "{root}-evil/x", "~/x", "/proc/self/environ", "/dev/tty", "/sys/x", ""]
+    "path",
+    [
+        "../x",
+        "/etc/passwd",
+        "a/../../x",
+        "{root}-evil/x",
+        "~/x",
+        "/proc/self/environ",
+        "/dev/tty",
+        "~root/x",
+        "\ud800",
+        "",
+    ],
 )
 def test_paths_outside_are_refused(ctx: ToolContext, path: str) -> None:
     with pytest.raises(ToolError):
@@ -148,3 +160,13 @@ def test_missing_directories_are_made_only_when_asked(ctx: ToolContext) -> None:
     with directory_of(place, create=True) as (_, name):
         assert name == "z"
     assert (ctx.root / "x" / "y").is_dir()
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_place_inside_or_a_clear_error(path: str) -> None:
+    ctx = ToolContext(root=Path("/nonexistent/root"), cwd=Path("/nonexistent/root"), scratch=Path("/nonexistent/s"))
+    try:
+        place = locate(ctx, path)
+    except ToolError:
+        return
+    assert within(place.real, ctx.root)

@@ -225,6 +225,18 @@ async def test_cancelling_kills(ctx: ToolContext) -> None:
     assert alive(length) == []
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
+async def test_cancelling_while_it_starts_kills_as_well(ctx: ToolContext, turns: int) -> None:
+    length = seconds_to_sleep()
+    call = asyncio.create_task(run(ctx, f"sleep {length} & sleep {length}"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert alive(length) == []
+
+
 async def test_calls_run_at_the_same_time(ctx: ToolContext) -> None:
     began = time.monotonic()
     await asyncio.gather(*(run(ctx, "sleep 0.3") for _ in range(20)))
@@ -254,6 +266,20 @@ async def test_endless_output_is_stopped(ctx: ToolContext) -> None:
     result = await run(ctx, "yes")
     assert "more than 64 MB" in str(result.content)
     assert len(content_of(spilled(result))) <= 64_000_000
+
+
+async def test_output_that_cannot_be_kept_is_said_and_the_rest_shown(ctx: ToolContext) -> None:
+    ctx.scratch = ctx.root / "file" / "scratch"
+    (ctx.root / "file").touch()
+    result = await run(ctx, "seq 1 20000")
+    assert not result.is_error
+    assert "could not be kept: Not a directory" in str(result.content)
+    assert "persistedOutputPath" not in result.data
+
+
+async def test_calls_within_calls_are_found_as_well(ctx: ToolContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPERT_DEVOPS_CALL", "outer")
+    assert str((await run(ctx, "echo $EXPERT_DEVOPS_CALL")).content).startswith("outer.")
 
 
 async def test_output_that_is_no_text_is_tolerated(ctx: ToolContext) -> None:

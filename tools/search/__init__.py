@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from tools.paths import Place, locate, within
+from tools.paths import Place, failure, locate, within
 from tools.search import ripgrep
 from tools.search.globs import PathTest, file_filter, matcher, split_globs
 from tools.search.query import Found, Query
@@ -48,8 +49,12 @@ def _chosen(ctx: ToolContext, start: Place, *, names: bool, wanted: PathTest) ->
 
 def _start(ctx: ToolContext, path: str | None) -> Place:
     start = locate(ctx, path or str(ctx.cwd))
-    if not start.real.exists():
-        raise ToolError(f"{start.shown} does not exist. Give a directory that does, or leave `path` out.")
+    try:
+        start.real.stat()
+    except FileNotFoundError as error:
+        raise ToolError(f"{start.shown} does not exist. Give a path that does, or leave `path` out.") from error
+    except OSError as error:
+        raise failure(error, "read", start) from error
     return start
 
 
@@ -105,15 +110,18 @@ async def grep(
     by_glob = file_filter(split_globs(glob)) if glob else lambda _path: True
     paths = _chosen(ctx, start, names=False, wanted=lambda p: by_type(p) and by_glob(p))
     entries = Entries(output_mode, numbers=numbers, separators=bool(query.before or query.after))
-    async for batch in _search(ctx, query, start, paths):
-        for found in batch:
-            entries.add(_shown(ctx, start, found.path), found.lines)
-        if len(entries.shown) > stop_after:
-            break
+    async with aclosing(_search(ctx, query, start, paths)) as batches:
+        async for batch in batches:
+            for found in batch:
+                entries.add(_shown(ctx, start, found.path), found.lines)
+            if len(entries.shown) > stop_after:
+                break
     return entries.result(head_limit, offset)
 
 
-async def _search(ctx: ToolContext, query: Query, start: Place, paths: Iterator[str]) -> AsyncIterator[list[Found]]:
+async def _search(
+    ctx: ToolContext, query: Query, start: Place, paths: Iterator[str]
+) -> AsyncGenerator[list[Found], None]:
     """Search batch by batch, a small one first, so that a search which has enough stops early."""
     program = shutil.which("rg", path=ctx.env.get("PATH"))
     deadline = time.monotonic() + _SECONDS

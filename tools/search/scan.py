@@ -1,7 +1,8 @@
 """The search engine without ripgrep: RE2 over whole files, which is linear in their size for any pattern.
 
 It follows ripgrep: lines are bytes in UTF-8, UTF-16 with a byte-order mark is converted, `\\w`, `\\d` and `\\s` know
-all scripts. Where RE2 cannot do the same (`\\b` next to other scripts, class arithmetic) the pattern is refused.
+all scripts. Where RE2 cannot do the same (`\\b` next to other scripts, class arithmetic) the pattern is refused. Both
+find the same lines; which part of a line `-o` shows may differ where something that can be empty is repeated.
 """
 
 from __future__ import annotations
