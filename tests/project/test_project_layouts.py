@@ -11,10 +11,19 @@ from tools.devops.types import Project
 
 Scan = Callable[[Mapping[str, Any]], Project]
 FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
-NEXT = {"name": "web", "private": True, "dependencies": {"next": "15", "react": "19"},
-        "scripts": {"build": "next build", "start": "next start"}}  # fmt: skip
-VITE = {"name": "site", "private": True, "dependencies": {"react": "19"}, "devDependencies": {"vite": "6"},
-        "scripts": {"dev": "vite", "build": "vite build"}}  # fmt: skip
+NEXT = {
+    "name": "web",
+    "private": True,
+    "dependencies": {"next": "15", "react": "19"},
+    "scripts": {"build": "next build", "start": "next start"},
+}
+VITE = {
+    "name": "site",
+    "private": True,
+    "dependencies": {"react": "19"},
+    "devDependencies": {"vite": "6"},
+    "scripts": {"dev": "vite", "build": "vite build"},
+}
 API = {
     "name": "api",
     "private": True,
@@ -25,95 +34,201 @@ LIBRARY = {"name": "@acme/db", "exports": "./index.js", "dependencies": {"pg": "
 
 LAYOUTS: dict[str, tuple[Mapping[str, Any], list[tuple[str, str, str]]]] = {
     "backend and frontend": (
-        {"backend/requirements.txt": "fastapi\nuvicorn\n", "backend/app/main.py": FASTAPI, "frontend/package.json": VITE,
-         "frontend/index.html": "", "README.md": ""},
+        {
+            "backend/requirements.txt": "fastapi\nuvicorn\n",
+            "backend/app/main.py": FASTAPI,
+            "frontend/package.json": VITE,
+            "frontend/index.html": "",
+            "README.md": "",
+        },
         [("backend", "python", "backend"), ("frontend", "node", "frontend")],
     ),
     "turbo with pnpm": (
-        {"package.json": {"name": "root", "private": True, "scripts": {"build": "turbo run build"}, "packageManager": "pnpm@9.0.0"},
-         "pnpm-workspace.yaml": "packages:\n  - apps/*\n  - packages/*\n", "pnpm-lock.yaml": "", "turbo.json": {},
-         "apps/web/package.json": NEXT, "apps/api/package.json": API, "apps/api/index.js": "", "packages/db/package.json": LIBRARY,
-         "packages/db/index.js": "process.env.DATABASE_URL", "packages/tsconfig/package.json": {"name": "@acme/tsconfig", "private": True}},
-        [("apps/api", "node", "backend"), ("apps/web", "node", "fullstack"), ("packages/db", "node", "library"),
-         ("packages/tsconfig", "node", "library")],
+        {
+            "package.json": {
+                "name": "root",
+                "private": True,
+                "scripts": {"build": "turbo run build"},
+                "packageManager": "pnpm@9.0.0",
+            },
+            "pnpm-workspace.yaml": "packages:\n  - apps/*\n  - packages/*\n",
+            "pnpm-lock.yaml": "",
+            "turbo.json": {},
+            "apps/web/package.json": NEXT,
+            "apps/api/package.json": API,
+            "apps/api/index.js": "",
+            "packages/db/package.json": LIBRARY,
+            "packages/db/index.js": "process.env.DATABASE_URL",
+            "packages/tsconfig/package.json": {"name": "@acme/tsconfig", "private": True},
+        },
+        [
+            ("apps/api", "node", "backend"),
+            ("apps/web", "node", "fullstack"),
+            ("packages/db", "node", "library"),
+            ("packages/tsconfig", "node", "library"),
+        ],
     ),
     "yarn workspaces": (
-        {"package.json": {"private": True, "workspaces": ["packages/*"], "scripts": {"start": "yarn workspace client start"}}, "yarn.lock": "",
-         "packages/client/package.json": NEXT, "packages/server/package.json": API, "packages/server/index.js": ""},
+        {
+            "package.json": {
+                "private": True,
+                "workspaces": ["packages/*"],
+                "scripts": {"start": "yarn workspace client start"},
+            },
+            "yarn.lock": "",
+            "packages/client/package.json": NEXT,
+            "packages/server/package.json": API,
+            "packages/server/index.js": "",
+        },
         [("packages/client", "node", "fullstack"), ("packages/server", "node", "backend")],
     ),
     "lerna": (
-        {"package.json": {"private": True, "devDependencies": {"lerna": "8"}}, "lerna.json": {"packages": ["services/*"]},
-         "services/api/package.json": API, "services/api/index.js": ""},
+        {
+            "package.json": {"private": True, "devDependencies": {"lerna": "8"}},
+            "lerna.json": {"packages": ["services/*"]},
+            "services/api/package.json": API,
+            "services/api/index.js": "",
+        },
         [("services/api", "node", "backend")],
     ),
     "nx": (
-        {"package.json": {"private": True, "dependencies": {"next": "15", "express": "5"}, "devDependencies": {"nx": "20"}}, "nx.json": {},
-         "apps/web/project.json": {"name": "web", "projectType": "application", "targets": {"build": {"executor": "@nx/next:build"}}},
-         "apps/web/next.config.js": "",
-         "apps/api/project.json": {"name": "api", "projectType": "application", "targets": {"build": {"executor": "@nx/esbuild:esbuild"}}},
-         "apps/api/src/main.ts": "import express from 'express'",
-         "libs/ui/project.json": {"name": "ui", "projectType": "library"}},
+        {
+            "package.json": {
+                "private": True,
+                "dependencies": {"next": "15", "express": "5"},
+                "devDependencies": {"nx": "20"},
+            },
+            "nx.json": {},
+            "apps/web/project.json": {
+                "name": "web",
+                "projectType": "application",
+                "targets": {"build": {"executor": "@nx/next:build"}},
+            },
+            "apps/web/next.config.js": "",
+            "apps/api/project.json": {
+                "name": "api",
+                "projectType": "application",
+                "targets": {"build": {"executor": "@nx/esbuild:esbuild"}},
+            },
+            "apps/api/src/main.ts": "import express from 'express'",
+            "libs/ui/project.json": {"name": "ui", "projectType": "library"},
+        },
         [("apps/api", "node", "backend"), ("apps/web", "node", "fullstack")],
     ),
     "uv workspace": (
-        {"pyproject.toml": '[project]\nname="root"\n[tool.uv.workspace]\nmembers=["libs/*", "services/*"]\n', "uv.lock": "",
-         "services/api/pyproject.toml": '[project]\nname="api"\ndependencies=["fastapi","uvicorn"]\n', "services/api/main.py": FASTAPI,
-         "libs/core/pyproject.toml": '[project]\nname="core"\n[build-system]\nrequires=[]\n', "libs/core/src/core/__init__.py": ""},
+        {
+            "pyproject.toml": '[project]\nname="root"\n[tool.uv.workspace]\nmembers=["libs/*", "services/*"]\n',
+            "uv.lock": "",
+            "services/api/pyproject.toml": '[project]\nname="api"\ndependencies=["fastapi","uvicorn"]\n',
+            "services/api/main.py": FASTAPI,
+            "libs/core/pyproject.toml": '[project]\nname="core"\n[build-system]\nrequires=[]\n',
+            "libs/core/src/core/__init__.py": "",
+        },
         [("libs/core", "python", "library"), ("services/api", "python", "backend")],
     ),
     "cargo workspace": (
-        {"Cargo.toml": '[workspace]\nmembers=["server","common"]\n', "Cargo.lock": "",
-         "server/Cargo.toml": '[package]\nname="server"\n[dependencies]\naxum="0.8"\n', "server/src/main.rs": "",
-         "common/Cargo.toml": '[package]\nname="common"\n', "common/src/lib.rs": ""},
+        {
+            "Cargo.toml": '[workspace]\nmembers=["server","common"]\n',
+            "Cargo.lock": "",
+            "server/Cargo.toml": '[package]\nname="server"\n[dependencies]\naxum="0.8"\n',
+            "server/src/main.rs": "",
+            "common/Cargo.toml": '[package]\nname="common"\n',
+            "common/src/lib.rs": "",
+        },
         [("common", "rust", "library"), ("server", "rust", "backend")],
     ),
     "go workspace": (
-        {"go.work": "go 1.24\nuse (\n ./api\n ./shared\n)\n", "api/go.mod": "module x/api\n", "api/main.go": "package main\nfunc main() {}\n",
-         "shared/go.mod": "module x/shared\n", "shared/a.go": "package shared\n"},
+        {
+            "go.work": "go 1.24\nuse (\n ./api\n ./shared\n)\n",
+            "api/go.mod": "module x/api\n",
+            "api/main.go": "package main\nfunc main() {}\n",
+            "shared/go.mod": "module x/shared\n",
+            "shared/a.go": "package shared\n",
+        },
         [("api", "go", "worker"), ("shared", "go", "library")],
     ),
     "maven modules": (
-        {"pom.xml": "<project><artifactId>all</artifactId><modules><module>api</module><module>core</module></modules>"
-         "<parent><groupId>org.springframework.boot</groupId></parent></project>",
-         "api/pom.xml": "<project><artifactId>api</artifactId><artifactId>spring-boot-starter-web</artifactId></project>",
-         "api/src/main/java/A.java": "", "core/pom.xml": "<project><artifactId>core</artifactId></project>", "core/src/main/java/B.java": ""},
+        {
+            "pom.xml": "<project><artifactId>all</artifactId><modules>"
+            "<module>api</module><module>core</module></modules>"
+            "<parent><groupId>org.springframework.boot</groupId></parent></project>",
+            "api/pom.xml": "<project><artifactId>api</artifactId><artifactId>"
+            "spring-boot-starter-web</artifactId></project>",
+            "api/src/main/java/A.java": "",
+            "core/pom.xml": "<project><artifactId>core</artifactId></project>",
+            "core/src/main/java/B.java": "",
+        },
         [("api", "java", "backend"), ("core", "java", "library")],
     ),
     "services of many languages": (
-        {"services/a/go.mod": "module a\n", "services/a/main.go": "package main\nfunc main() {}\n", "services/b/package.json": API,
-         "services/b/index.js": "", "services/c/requirements.txt": "", "services/c/main.py": ""},
+        {
+            "services/a/go.mod": "module a\n",
+            "services/a/main.go": "package main\nfunc main() {}\n",
+            "services/b/package.json": API,
+            "services/b/index.js": "",
+            "services/c/requirements.txt": "",
+            "services/c/main.py": "",
+        },
         [("services/a", "go", "worker"), ("services/b", "node", "backend"), ("services/c", "python", "worker")],
     ),
     "examples are no units": (
-        {"package.json": API, "index.js": "", "examples/demo/package.json": NEXT, "docs/package.json": VITE, "docs/index.html": "",
-         "tests/fixtures/a/requirements.txt": "flask", "tests/fixtures/a/app.py": ""},
+        {
+            "package.json": API,
+            "index.js": "",
+            "examples/demo/package.json": NEXT,
+            "docs/package.json": VITE,
+            "docs/index.html": "",
+            "tests/fixtures/a/requirements.txt": "flask",
+            "tests/fixtures/a/app.py": "",
+        },
         [(".", "node", "backend")],
     ),
     "only examples": (
-        {"examples/one/package.json": API, "examples/one/index.js": "", "README.md": ""}, [("examples/one", "node", "backend")],
+        {"examples/one/package.json": API, "examples/one/index.js": "", "README.md": ""},
+        [("examples/one", "node", "backend")],
     ),
     "library with examples": (
         {"package.json": {"name": "lib", "exports": "./i.js", "types": "i.d.ts"}, "examples/one/package.json": API},
         [(".", "node", "library")],
     ),
     "django with frontend folder": (
-        {"requirements.txt": "django\ngunicorn\n", "manage.py": "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')",
-         "site/wsgi.py": "", "frontend/package.json": VITE, "frontend/index.html": ""},
+        {
+            "requirements.txt": "django\ngunicorn\n",
+            "manage.py": "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')",
+            "site/wsgi.py": "",
+            "frontend/package.json": VITE,
+            "frontend/index.html": "",
+        },
         [(".", "python", "backend"), ("frontend", "node", "frontend")],
     ),
     "django with tailwind theme": (
-        {"requirements.txt": "django\ngunicorn\n", "manage.py": "'DJANGO_SETTINGS_MODULE', 'site.settings'", "site/wsgi.py": "",
-         "theme/static_src/package.json": {"private": True, "scripts": {"build": "tailwindcss"}, "devDependencies": {"tailwindcss": "4"}}},
+        {
+            "requirements.txt": "django\ngunicorn\n",
+            "manage.py": "'DJANGO_SETTINGS_MODULE', 'site.settings'",
+            "site/wsgi.py": "",
+            "theme/static_src/package.json": {
+                "private": True,
+                "scripts": {"build": "tailwindcss"},
+                "devDependencies": {"tailwindcss": "4"},
+            },
+        },
         [(".", "python", "backend")],
     ),
     "python with tailwind at the root": (
-        {"requirements.txt": "flask\ngunicorn\n", "app.py": "from flask import Flask\napp = Flask('x')\n",
-         "package.json": {"private": True, "scripts": {"build": "tailwindcss -o x"}, "devDependencies": {"tailwindcss": "4"}}},
+        {
+            "requirements.txt": "flask\ngunicorn\n",
+            "app.py": "from flask import Flask\napp = Flask('x')\n",
+            "package.json": {
+                "private": True,
+                "scripts": {"build": "tailwindcss -o x"},
+                "devDependencies": {"tailwindcss": "4"},
+            },
+        },
         [(".", "python", "backend")],
     ),
     "node with python tooling": (
-        {"package.json": API, "index.js": "", "requirements.txt": "pre-commit\n"}, [(".", "node", "backend")],
+        {"package.json": API, "index.js": "", "requirements.txt": "pre-commit\n"},
+        [(".", "node", "backend")],
     ),
     "next with python functions": (
         {"package.json": NEXT, "requirements.txt": "fastapi\n", "api/index.py": FASTAPI, "vercel.json": {}},
@@ -124,14 +239,21 @@ LAYOUTS: dict[str, tuple[Mapping[str, Any], list[tuple[str, str, str]]]] = {
         [(".", "node", "backend"), ("client", "node", "frontend")],
     ),
     "infrastructure is no unit": (
-        {"requirements.txt": "fastapi\nuvicorn", "main.py": FASTAPI, "infra/package.json": {"dependencies": {"aws-cdk-lib": "2"}},
-         "infra/index.js": "", "scripts/requirements.txt": "", "scripts/main.py": ""},
+        {
+            "requirements.txt": "fastapi\nuvicorn",
+            "main.py": FASTAPI,
+            "infra/package.json": {"dependencies": {"aws-cdk-lib": "2"}},
+            "infra/index.js": "",
+            "scripts/requirements.txt": "",
+            "scripts/main.py": "",
+        },
         [(".", "python", "backend")],
     ),
     "package.json as module marker": (
-        {"package.json": API, "index.js": "", "src/esm/package.json": {"type": "module"}}, [(".", "node", "backend")],
+        {"package.json": API, "index.js": "", "src/esm/package.json": {"type": "module"}},
+        [(".", "node", "backend")],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("files", "expected"), LAYOUTS.values(), ids=LAYOUTS.keys())

@@ -176,10 +176,10 @@ _SDKS = (
 )
 
 _EXISTING = words(
-    "Dockerfile Dockerfile.* *.Dockerfile Containerfile .dockerignore docker-compose*.yml docker- "
-    "compose*.yaml compose*.yml compose*.yaml Procfile nixpacks.toml nixpacks.json railpack.json Makefile "
-    ".env.example .env.sample .env.template template.yaml template.yml cdk.json Jenkinsfile .gitlab- "
-    "ci.yml *.tf bitbucket-pipelines.yml Caddyfile nginx.conf Vagrantfile docker-bake.hcl Tiltfile "
+    "Dockerfile Dockerfile.* *.Dockerfile Containerfile .dockerignore docker-compose*.yml docker-compose*.yaml "
+    "compose*.yml compose*.yaml Procfile nixpacks.toml nixpacks.json railpack.json Makefile "
+    ".env.example .env.sample .env.template template.yaml template.yml cdk.json Jenkinsfile .gitlab-ci.yml "
+    "*.tf bitbucket-pipelines.yml Caddyfile nginx.conf Vagrantfile docker-bake.hcl Tiltfile "
     "dependabot.yml"
 )
 
@@ -217,7 +217,8 @@ def _file_platform(tree: Tree, path: str) -> str | None:
         whole = path if "/" in pattern else name
         if fnmatch(whole, pattern) or ("/" in pattern and fnmatch(path, f"*/{pattern}")):
             says = _SAYS.get(name)
-            return platform if says is None or says.search(tree.read(path)) else None
+            if says is None or says.search(tree.read(path)):
+                return platform
     for pattern, word, platform in _TEMPLATES:
         if name == pattern and word in tree.read(path):
             return _cdk(tree, path) if platform == "aws-cdk" else platform

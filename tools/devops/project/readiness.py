@@ -67,8 +67,8 @@ _BUILT_IN: tuple[tuple[str, str, str | None], ...] = (
 _METRICS_PACKAGES = frozenset(
     words(
         "prometheus-fastapi-instrumentator starlette-exporter starlette-prometheus prometheus-flask-exporter "
-        "django-prometheus micrometer-registry-prometheus quarkus-micrometer-registry-prometheus express- "
-        "prom-bundle fastify-metrics @willsoto/nestjs-prometheus yabeda-prometheus prometheus-net.AspNetCore "
+        "django-prometheus micrometer-registry-prometheus quarkus-micrometer-registry-prometheus express-prom-bundle "
+        "fastify-metrics @willsoto/nestjs-prometheus yabeda-prometheus prometheus-net.AspNetCore "
         "prom_ex axum-prometheus actix-web-prom swagger-stats koa-prometheus nestjs-prometheus"
     )
 )

@@ -16,7 +16,7 @@ MAX_UNITS = 200
 
 _NO_UNITS = SIDE_FOLDERS | frozenset(
     words(
-        "template templates themes "
+        "template templates themes meta-inf "
         "script scripts tools tooling hack infra infrastructure terraform ops ci cdk pulumi devops"
     )
 )
@@ -52,10 +52,25 @@ def find_units(tree: Tree) -> list[Found]:
                 unit = identify(Folder(tree, path, nested), set())
                 if unit and unit.sign >= Sign.RUNS:
                     found[path] = unit
+    for path in _local_packages(tree, found):
+        found.pop(path, None)
     chosen = _deployed(tree, found)
     if len(chosen) > MAX_UNITS:
         tree.note(f"Only the first {MAX_UNITS} of {len(chosen)} units are listed.")
     return chosen[:MAX_UNITS]
+
+
+def _local_packages(tree: Tree, found: dict[str, Found]) -> set[str]:
+    """Node packages that another one takes in by `file:` or `link:`."""
+    paths: set[str] = set()
+    for item in found.values():
+        if item.unit.language == "node":
+            folder = Folder(tree, item.unit.path)
+            for target in mapping(node.manifest(folder).get("dependencies")).values():
+                local = re.match(r"(?:file|link|portal):(?:\./)?([\w./-]+)$", text(target))
+                if local and ".." not in local[1]:
+                    paths.add(folder.prefix + local[1].rstrip("/"))
+    return paths
 
 
 def _marks(tree: Tree, path: str) -> set[str]:

@@ -48,7 +48,7 @@ def detect(folder: Folder) -> Found | None:
     unit = DeployUnit(
         path=folder.path,
         name=_name(folder, content),
-        kind="library" if not is_app else "backend" if framework else "worker",
+        kind="library" if not is_app else "backend" if framework or _serves(folder) else "worker",
         language=_language(folder),
         version=version,
         frameworks=tuple(dict.fromkeys(name for name, _ in found)),
@@ -134,8 +134,13 @@ def _has_main(folder: Folder, content: str) -> bool:
     return any(main.search(source) for _, source in folder.sources(".java", ".kt", ".scala"))
 
 
+def _serves(folder: Folder) -> bool:
+    return any("HttpServer.create(" in source for _, source in folder.sources(".java", ".kt"))
+
+
 def _name(folder: Folder, content: str) -> str:
-    own = re.sub(r"<parent>.*?</parent>", "", content, count=1, flags=re.DOTALL)
+    before, _, after = content.partition("<parent>")
+    own = before + after.partition("</parent>")[2] if "</parent>" in after else content
     for pattern, source in (
         (r"<artifactId>([\w.-]+)</artifactId>", own),
         (r"rootProject\.name\s*=\s*[\"']([\w.-]+)[\"']", folder.read("settings.gradle")),

@@ -135,7 +135,9 @@ def _start(folder: Folder, deps: Packages, objects: list[code.AppObject]) -> Sta
 
 def _django(folder: Folder, deps: Packages, _objects: list[code.AppObject]) -> Start | None:
     manage = _manage_py(folder)
-    if manage is None or not (deps.has("django") or "django" in folder.source(manage).lower()):
+    if manage is None:
+        return _django_without_manage(folder, deps)
+    if not (deps.has("django") or "django" in folder.source(manage).lower()):
         return None
     base = manage.removesuffix("manage.py").rstrip("/") or "."
     found = re.search(r"DJANGO_SETTINGS_MODULE[\"'],\s*[\"']([\w.]+)[\"']", folder.source(manage))
@@ -153,6 +155,15 @@ def _django(folder: Folder, deps: Packages, _objects: list[code.AppObject]) -> S
     file = asgi if use_asgi else wsgi
     entry = _dotted(file or f"{prefix}{module or 'config'}/wsgi.py", prefix) + ":application"
     command, adds = _serve(deps, entry, base, "asgi" if use_asgi else "wsgi")
+    return Start(command, "backend", Sign.APP, entry, 8000, ("django",), adds)
+
+
+def _django_without_manage(folder: Folder, deps: Packages) -> Start | None:
+    file = next((name for name in folder.own_files if re.fullmatch(r"[^/]+/wsgi\.py", name)), None)
+    if file is None or not deps.has("django"):
+        return None
+    entry = _dotted(file, "") + ":application"
+    command, adds = _serve(deps, entry, ".", "wsgi")
     return Start(command, "backend", Sign.APP, entry, 8000, ("django",), adds)
 
 
@@ -205,7 +216,8 @@ def _function(folder: Folder, deps: Packages, objects: list[code.AppObject]) -> 
     """Handlers that a platform calls: AWS Lambda, Cloud Functions, Vercel's `api/` folder."""
     if deps.has("functions-framework"):
         for name, source in folder.sources(".py"):
-            if found := re.search(r"@functions_framework\.\w+[^\n]*\n(?:async )?def (\w+)", source):
+            decorated = re.search(r"@functions_framework\.\w+[^\n]*\n(?:async )?def (\w+)", source)
+            if found := decorated or re.search(r"^def (\w+)\(\s*(?:request|req|cloud_event)\b", source, re.MULTILINE):
                 extra = "" if name == "main.py" else f" --source {name}"
                 command = f"functions-framework --target {found[1]}{extra} --host 0.0.0.0 --port $PORT"
                 return Start(command, "function", Sign.APP, f"{name}:{found[1]}", 8080)
@@ -259,7 +271,9 @@ def _plain(folder: Folder, deps: Packages, _objects: list[code.AppObject]) -> St
         if name.endswith("/__main__.py") and name.count("/") <= 2:
             module = code.importable(folder, name)[1].removesuffix(".__main__")
             return Start(f"python -m {module}", "library" if is_package else "worker", Sign.TOOLING, module)
-    single = [name for name in folder.matching("*.py") if name not in ("setup.py", "conftest.py", "noxfile.py")]
+    single = [
+        name for name in folder.matching("*.py") if name not in ("setup.py", "conftest.py", "noxfile.py", "manage.py")
+    ]
     guarded = [name for name in single if "__main__" in folder.source(name)]
     candidates = guarded or single
     if len(candidates) == 1 and not is_package:
@@ -276,9 +290,9 @@ def _main_file(folder: Folder) -> str | None:
 
 
 def _build(folder: Folder, start: Start) -> str | None:
-    if "django" not in start.frameworks:
-        return None
     manage = _manage_py(folder)
+    if "django" not in start.frameworks or manage is None:
+        return None
     settings = (source for name, source in folder.sources(".py") if "settings" in name)
     if any(re.search(r"^\s*STATIC_ROOT\s*[:=]", source, re.MULTILINE) for source in settings):
         return f"python {manage} collectstatic --noinput"
@@ -287,7 +301,8 @@ def _build(folder: Folder, start: Start) -> str | None:
 
 def _migrate(folder: Folder, deps: Packages, start: Start) -> str | None:
     if "django" in start.frameworks:
-        return f"python {_manage_py(folder)} migrate --noinput"
+        manage = _manage_py(folder)
+        return f"python {manage} migrate --noinput" if manage else "django-admin migrate --noinput"
     alembic = min((n for n in folder.own_files if n.rsplit("/", 1)[-1] == "alembic.ini"), key=len, default=None)
     if deps.has("flask-migrate") and folder.first("migrations/env.py", "migrations/alembic.ini"):
         app = (start.entry or "app").removesuffix("()")
@@ -356,7 +371,7 @@ def _with_checks(folder: Folder, deps: Packages, manager: str, unit: DeployUnit)
     test = lint = typecheck = None
     if uses("pytest", "pytest.ini", "conftest.py", "tests/conftest.py", "test/conftest.py"):
         test = "pytest"
-    elif "django" in unit.frameworks:
+    elif "django" in unit.frameworks and _manage_py(folder):
         test = f"python {_manage_py(folder)} test"
     elif folder.has_folder("tests") or folder.has_folder("test"):
         test = "python -m unittest discover"

@@ -86,6 +86,9 @@ def _start(folder: Folder, gems: set[str], is_rails: bool) -> tuple[str | None, 
     if file and "sinatra" in gems:
         return f"bundle exec ruby {file} -o 0.0.0.0 -p $PORT", Sign.APP
     only = folder.matching("*.rb")
+    classic = next((name for name in only if re.search(r"require [\"']sinatra[\"']", folder.source(name))), None)
+    if classic:
+        return f"bundle exec ruby {classic} -o 0.0.0.0 -p $PORT", Sign.APP
     file = file or (only[0] if len(only) == 1 else None)
     if file:
         return f"bundle exec ruby {file}", Sign.RUNS
