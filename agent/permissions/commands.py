@@ -341,11 +341,13 @@ def _objection(words: tuple[Word, ...], rule: Rule) -> tuple[str, dict[str, str]
 def _needed_words(words: tuple[Word, ...], name: str) -> tuple[int, str]:
     """How many words a rule must spell for this program, and which."""
     table = programs.data()["named"]
-    texts = [name, *(word.text for word in words[1:3])]
+    short = programs.without_globals(words)
+    texts = [name, *(word.text for word in short[1:3])]
     for length in (3, 2, 1):
         key = " ".join(texts[:length])
         if len(texts) >= length and key in table:
-            return length + table[key], key
+            # With options before the subcommand a rule cannot spell both: only an exact one will do.
+            return (len(words) + 1 if length > 1 and short != words else length + table[key]), key
     return 0, name
 
 

@@ -53,8 +53,8 @@ def _doubt(rule: Rule, runs: Runs) -> str | None:
             return run.part.source
         known = [programs.program(run.words[0])]
         for word in run.words[1:]:
-            if not word.literal and re.match(r"[$`\"*?\[{]|-", word.source):
-                if pattern.could_match(known):
+            if not word.literal:
+                if pattern.could_match(known, _beginning(word)):
                     return run.part.source
                 break
             known.append(word.text)
@@ -64,6 +64,11 @@ def _doubt(rule: Rule, runs: Runs) -> str | None:
         ):
             return run.part.source
     return None
+
+
+def _beginning(word: Word) -> str:
+    """The part of an unknown word that is sure to stand at its beginning."""
+    return re.split(r"[$`*?\[{<>]", word.text, maxsplit=1)[0]
 
 
 def check_paths(judgement: Judgement, runs: Runs, files: Files, at: list[str]) -> None:

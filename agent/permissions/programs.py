@@ -44,7 +44,7 @@ def unwrap(words: Words) -> tuple[Words, bool] | None:
     spec = data()["wrappers"].get(program(words[0]))
     if spec is None or "inner" in spec:
         return None
-    exact = True
+    exact = "unsure" not in spec
     index = 1
     while index < len(words):
         text = words[index].text
@@ -206,11 +206,16 @@ def _before_command(words: Words, index: int) -> bool:
     return all(word.text.startswith("-") for word in words[1:index])
 
 
+def _with_option(texts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """`rebase -x` in a git command: the option anywhere after the subcommand, its value attached or not."""
+    return len(wanted) == 2 and texts[:1] == wanted[:1] and any(text.startswith(wanted[1]) for text in texts[1:])
+
+
 def _git_launcher(words: Words) -> str | None:
     texts = [word.text for word in without_globals(words)[1:]]
     for launcher in data()["git_launchers"]:
         wanted = launcher.split()
-        if texts[: len(wanted)] == wanted or (len(wanted) == 2 and texts[:1] == wanted[:1] and wanted[1] in texts):
+        if texts[: len(wanted)] == wanted or _with_option(texts, wanted):
             return str(launcher)
     return None
 
@@ -229,7 +234,7 @@ def _sed_command(delimiter: str) -> re.Pattern[str]:
 
 
 _SED_COMMANDS = tuple(_sed_command(delimiter) for delimiter in "/|#")
-_AWK_UNSAFE = re.compile(r"system|getline|[|>`]|@|close\s*\(|ENVIRON|PROCINFO|print\s*-|ARGV|indirect")
+_AWK_UNSAFE = re.compile(r"system|getline|`|@|close\s*\(|ENVIRON|PROCINFO|ARGV|\bprintf?\b[^;}]*>|>>|(?<!\|)\|(?!\|)")
 
 
 def unsafe_script(words: Words) -> bool:

@@ -245,12 +245,12 @@ class CommandPattern:
             (*self.pieces[:-1], f"{self.pieces[-1]} ", ""), command
         )
 
-    def could_match(self, known: list[str]) -> bool:
-        """Whether a command that begins with the words `known` and goes on unknown could fit."""
-        if len(self.pieces) > 1 and len(self.named) <= len(known) and list(self.named) == known[: len(self.named)]:
-            return True
-        words = tuple(self.pieces[0].split(" ")) if len(self.pieces) == 1 else self.named
-        return len(words) >= len(known) and list(words[: len(known)]) == known
+    def could_match(self, known: list[str], beginning: str) -> bool:
+        """Whether a command of the words `known`, a word that begins with `beginning`, and unknown rest could fit."""
+        words = self.pieces[0].split(" ") if len(self.pieces) == 1 else list(self.named)
+        if words[: len(known)] != known[: len(words)]:
+            return False
+        return len(words) <= len(known) or words[len(known)].startswith(beginning)
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,7 @@ from agent.permissions.rules import EMPTY_WORD, WORD_SPACE
 from agent.permissions.shell import Part, Script, parse
 from agent.permissions.words import Word
 
-_VARIABLE = re.compile(r"\$(?:(\w+|[@*])|\{(\w+|[@*])\})")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*|\d|[@*])|\{(\w+|[@*])\})")
 _MAX_DEPTH = 4
 _MAX_RUNS = 2000
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.permissions.words import Unclear, Word, hidden_characters, read_word, split, unfold
+from agent.permissions.words import Unclear, Word, embedded_code, hidden_characters, read_word, split, unfold
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -380,15 +380,14 @@ class _Walk:
         return replace(part, redirects=(*part.redirects, Redirect(target, writes=operator not in ("<", "<&"))))
 
     def _hidden_code(self, node: Node) -> None:
-        """Backticks the parser left inside a text: `${x:-`c`}` and unquoted heredocs."""
+        """Substitutions the parser left inside a text: `${x:-`c`}` and unquoted heredocs."""
         if node.type in _UNSCANNED or not node.is_named:
             return
-        source = self._source(node)
-        if "`" not in source or not re.search(r"(?<!\\)(?:\\\\)*`", source):
-            return
-        self.broken = self.broken or "a backtick inside a text"
-        for code in re.findall(r"`((?:[^`\\]|\\.)*)`", source, re.DOTALL):
-            self._nested_code(code.replace("\\`", "`"), node.start_byte)
+        codes = embedded_code(self._source(node))
+        if codes:
+            self.broken = self.broken or "code inside a text"
+        for code in codes:
+            self._nested_code(code, node.start_byte)
 
     def _nested_code(self, code: str, start: int) -> None:
         self.unusual = self.unusual or "backticks"

@@ -198,7 +198,7 @@ class _Reader:
             self._dynamic(_closing(self.text, self.index + 1, "(", ")"))
         elif following in ("{", "["):
             self._dynamic(_closing(self.text, self.index + 1, following, "}" if following == "{" else "]"))
-        elif name := re.compile(r"\w+|[@*#?$!-]").match(self.text, self.index + 1):
+        elif name := re.compile(r"[A-Za-z_]\w*|[\d@*#?$!-]").match(self.text, self.index + 1):
             self._dynamic(name.end())
         else:
             self.out.append("$")
@@ -227,14 +227,22 @@ class _Reader:
                 self.index += 2
 
     def _closing_backtick(self) -> int:
-        index = self.index + 1
-        while index < len(self.text):
-            if self.text[index] == "\\":
-                index += 1
-            elif self.text[index] == "`":
-                return index + 1
+        end = _closing_backtick(self.text, self.index, -1)
+        if end < 0:
+            raise Unclear("an unclosed backtick")
+        return end
+
+
+def _closing_backtick(text: str, start: int, unclosed: int) -> int:
+    """The index after the backtick that closes the one at `start`; `unclosed` where there is none."""
+    index = start + 1
+    while index < len(text):
+        if text[index] == "\\":
             index += 1
-        raise Unclear("an unclosed backtick")
+        elif text[index] == "`":
+            return index + 1
+        index += 1
+    return unclosed
 
 
 def _ansi_character(code: re.Match[str]) -> str:
@@ -264,6 +272,28 @@ def _closing(text: str, start: int, opening: str, closing: str) -> int:
                 return index + 1
         index += 1
     raise Unclear("an unclosed substitution")
+
+
+def embedded_code(text: str) -> list[str]:
+    """The commands of `$(...)` and backticks in a text that expands, as in a heredoc. An unclosed one reaches to the end."""
+    found: list[str] = []
+    index = 0
+    while index < len(text):
+        if text[index] == "\\":
+            index += 1
+        elif text[index] == "`":
+            end = _closing_backtick(text, index, len(text))
+            found.append(text[index + 1 : end].removesuffix("`").replace("\\`", "`"))
+            index = end - 1
+        elif text.startswith("$(", index):
+            try:
+                end = _closing(text, index + 1, "(", ")")
+            except Unclear:
+                end = len(text)
+            found.append(text[index + 2 : end].removesuffix(")"))
+            index = end - 1
+        index += 1
+    return found
 
 
 _OPERATOR = re.compile(r"&&|\|\||\|&|;|\||&(?!>)|\n|[()]")
