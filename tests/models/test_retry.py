@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -135,6 +135,26 @@ async def test_a_callback_that_fails_ends_the_request_at_once() -> None:
     with pytest.raises(LookupError):
         await respond(model, ASK, on_event=broken)
     assert len(model.requests) == 1
+
+
+async def test_a_stream_that_is_left_is_closed_at_once() -> None:
+    class Watched(ScriptedModel):
+        left = False
+
+        async def stream(self, request: Request) -> AsyncIterator[Mapping[str, Any]]:
+            try:
+                async for event in super().stream(request):
+                    yield event
+            finally:
+                self.left = True
+
+    def broken(_event: Mapping[str, Any]) -> None:
+        raise LookupError
+
+    model = Watched(["one"])
+    with pytest.raises(LookupError):
+        await respond(model, ASK, on_event=broken)
+    assert model.left
 
 
 @pytest.mark.parametrize("waiting", [True, False])
