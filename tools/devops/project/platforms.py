@@ -7,70 +7,50 @@ Dockerfile or compose file alone is no platform: many platforms take both.
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatch
+from fnmatch import translate
 
 from tools.devops.project.tree import Folder, Tree, words
 from tools.devops.types import DeployUnit, PlatformSign
 
-# path pattern (`**/` = at any depth up to 3) -> platform
-_FILES: tuple[tuple[str, str], ...] = (
-    (".railway/*", "railway"),
-    ("railway.json", "railway"),
-    ("railway.toml", "railway"),
-    ("vercel.json", "vercel"),
-    ("vercel.ts", "vercel"),
-    (".vercel/project.json", "vercel"),
-    ("netlify.toml", "netlify"),
-    ("serverless.yml", "aws-lambda"),
-    ("serverless.yaml", "aws-lambda"),
-    ("serverless.ts", "aws-lambda"),
-    ("samconfig.toml", "aws-lambda"),
-    ("samconfig.yaml", "aws-lambda"),
-    ("zappa_settings.json", "aws-lambda"),
-    ("kustomization.yaml", "kubernetes"),
-    ("kustomization.yml", "kubernetes"),
-    ("Chart.yaml", "kubernetes"),
-    ("skaffold.yaml", "kubernetes"),
-    ("helmfile.yaml", "kubernetes"),
-    ("fly.toml", "fly"),
-    ("render.yaml", "render"),
-    ("heroku.yml", "heroku"),
-    ("app.json", "heroku"),
-    ("app.yaml", "gcp-app-engine"),
-    ("firebase.json", "firebase"),
-    ("wrangler.toml", "cloudflare"),
-    ("wrangler.json", "cloudflare"),
-    ("wrangler.jsonc", "cloudflare"),
-    ("azure.yaml", "azure"),
-    ("azure-pipelines.yml", "azure"),
-    (".do/*.yaml", "digitalocean"),
-    ("Dockerrun.aws.json", "aws-elastic-beanstalk"),
-    (".ebextensions/*", "aws-elastic-beanstalk"),
-    ("apprunner.yaml", "aws-app-runner"),
-    ("copilot/.workspace", "aws-ecs"),
-    ("task-definition.json", "aws-ecs"),
-    ("appspec.yml", "aws-ec2"),
-)
+# platform -> file names that are its own
+_FILES = {
+    name: platform
+    for platform, names in {
+        "railway": "railway.json railway.toml",
+        "vercel": "vercel.json vercel.ts",
+        "netlify": "netlify.toml",
+        "aws-lambda": "serverless.yml serverless.yaml serverless.ts samconfig.toml samconfig.yaml zappa_settings.json",
+        "kubernetes": "kustomization.yaml kustomization.yml Chart.yaml skaffold.yaml helmfile.yaml",
+        "fly": "fly.toml",
+        "render": "render.yaml",
+        "heroku": "heroku.yml app.json",
+        "gcp-app-engine": "app.yaml",
+        "firebase": "firebase.json",
+        "cloudflare": "wrangler.toml wrangler.json wrangler.jsonc",
+        "azure": "azure.yaml azure-pipelines.yml",
+        "aws-elastic-beanstalk": "Dockerrun.aws.json",
+        "aws-app-runner": "apprunner.yaml",
+        "aws-ecs": "task-definition.json",
+        "aws-ec2": "appspec.yml",
+    }.items()
+    for name in names.split()
+}
+# folder -> the platform whose files it holds
+_OWN_FOLDERS = {
+    ".railway": "railway",
+    ".vercel": "vercel",
+    ".do": "digitalocean",
+    ".ebextensions": "aws-elastic-beanstalk",
+    "copilot": "aws-ecs",
+}
 # The same file name is used by others: only with this text is it the platform's.
 _SAYS = {
     "app.yaml": re.compile(r"^runtime:|^env:\s*flex", re.MULTILINE),
     "app.json": re.compile(r"\"(?:buildpacks|formation|addons|dynos)\"\s*:"),
     "azure-pipelines.yml": re.compile(r"Azure(?:WebApp|RmWebApp|Functions?App|ContainerApps)|Kubernetes"),
 }
-_FOLDERS = (
-    ("k8s", "kubernetes"),
-    ("kubernetes", "kubernetes"),
-    ("manifests", "kubernetes"),
-    ("deploy", "kubernetes"),
-    ("helm", "kubernetes"),
-    ("charts", "kubernetes"),
-)
+_MANIFEST_FOLDERS = frozenset({"k8s", "kubernetes", "manifests", "deploy", "helm", "charts"})
 _K8S_KIND = re.compile(r"^kind:\s*(?:Deployment|StatefulSet|Service|CronJob|Ingress|HTTPRoute)\b", re.MULTILINE)
-_TEMPLATES = (
-    ("template.yaml", "AWS::Serverless", "aws-lambda"),
-    ("template.yml", "AWS::Serverless", "aws-lambda"),
-    ("cdk.json", "", "aws-cdk"),
-)
 _CDK = (
     ("aws-lambda", re.compile(r"aws[-_]lambda|PythonFunction|NodejsFunction")),
     ("aws-ecs", re.compile(r"aws[-_]ecs|Fargate")),
@@ -175,21 +155,28 @@ _SDKS = (
     ("azure", ("azure-functions", "@azure/functions", "Microsoft.Azure.Functions.Worker")),
 )
 
-_EXISTING = words(
-    "Dockerfile Dockerfile.* *.Dockerfile Containerfile .dockerignore docker-compose*.yml docker-compose*.yaml "
-    "compose*.yml compose*.yaml Procfile nixpacks.toml nixpacks.json railpack.json Makefile "
-    ".env.example .env.sample .env.template template.yaml template.yml cdk.json Jenkinsfile .gitlab-ci.yml "
-    "*.tf bitbucket-pipelines.yml Caddyfile nginx.conf Vagrantfile docker-bake.hcl Tiltfile "
-    "dependabot.yml"
+_MAX_DEPTH = 4
+_EXISTING = re.compile(
+    "|".join(
+        translate(pattern)
+        for pattern in words(
+            "Dockerfile Dockerfile.* *.Dockerfile Containerfile .dockerignore docker-compose*.yml docker-compose*.yaml "
+            "compose*.yml compose*.yaml Procfile nixpacks.toml nixpacks.json railpack.json Makefile "
+            ".env.example .env.sample .env.template template.yaml template.yml cdk.json Jenkinsfile .gitlab-ci.yml "
+            "*.tf bitbucket-pipelines.yml Caddyfile nginx.conf Vagrantfile docker-bake.hcl Tiltfile "
+            "dependabot.yml"
+        )
+    )
 )
 
 
-def platform_signs(tree: Tree, units: list[DeployUnit], packages: dict[str, frozenset[str]]) -> list[PlatformSign]:
+def platform_signs(
+    tree: Tree, own: dict[str, str], units: list[DeployUnit], packages: dict[str, frozenset[str]]
+) -> list[PlatformSign]:
     """Signs ordered by how strong they are: files, workflow steps, SDKs; a default only without any."""
     files: dict[str, list[str]] = {}
-    for path in tree.files:
-        if path.count("/") <= 4 and (platform := _file_platform(tree, path)):
-            files.setdefault(platform, []).append(path)
+    for path, platform in own.items():
+        files.setdefault(platform, []).append(path)
     if not files and tree.files.get("Procfile") is not None:
         files["heroku"] = ["Procfile"]
     steps: dict[str, list[str]] = {}
@@ -211,24 +198,27 @@ def platform_signs(tree: Tree, units: list[DeployUnit], packages: dict[str, froz
     return signs or _default(tree, units)
 
 
+def file_platforms(tree: Tree) -> dict[str, str]:
+    """Path -> platform, for every file that is a platform's own."""
+    near = (path for path in tree.files if path.count("/") <= _MAX_DEPTH)
+    return {path: platform for path in near if (platform := _file_platform(tree, path))}
+
+
 def _file_platform(tree: Tree, path: str) -> str | None:
-    name = path.rsplit("/", 1)[-1]
-    for pattern, platform in _FILES:
-        whole = path if "/" in pattern else name
-        if fnmatch(whole, pattern) or ("/" in pattern and fnmatch(path, f"*/{pattern}")):
-            says = _SAYS.get(name)
-            if says is None or says.search(tree.read(path)):
-                return platform
-    for pattern, word, platform in _TEMPLATES:
-        if name == pattern and word in tree.read(path):
-            return _cdk(tree, path) if platform == "aws-cdk" else platform
+    *folders, name = path.split("/")
+    if folders and folders[-1] in _OWN_FOLDERS:
+        return _OWN_FOLDERS[folders[-1]]
+    says = _SAYS.get(name)
+    if name in _FILES and (says is None or says.search(tree.read(path))):
+        return _FILES[name]
+    if name in ("template.yaml", "template.yml") and "AWS::Serverless" in tree.read(path):
+        return "aws-lambda"
+    if name == "cdk.json":
+        return _cdk(tree, path)
     if name.endswith(".tf"):
         return next((platform for platform, pattern in _TERRAFORM if pattern.search(tree.read(path))), None)
-    if name.endswith((".yaml", ".yml")):
-        folders = path.split("/")[:-1]
-        if any(folder == wanted for folder in folders for wanted, _ in _FOLDERS) and _K8S_KIND.search(tree.read(path)):
-            return "kubernetes"
-    return None
+    is_manifest = name.endswith((".yaml", ".yml")) and not _MANIFEST_FOLDERS.isdisjoint(folders)
+    return "kubernetes" if is_manifest and _K8S_KIND.search(tree.read(path)) else None
 
 
 def _cdk(tree: Tree, path: str) -> str:
@@ -275,16 +265,11 @@ def _default(tree: Tree, units: list[DeployUnit]) -> list[PlatformSign]:
     return [PlatformSign(platform, tuple(paths[:5]), "default") for platform, paths in signs.items()]
 
 
-def existing_files(tree: Tree) -> list[str]:
+def existing_files(tree: Tree, own: dict[str, str]) -> list[str]:
     """Deployment files already in the project, in path order."""
-    found = set(workflow_files(tree))
-    for path in tree.files:
-        if path.count("/") > 4:
-            continue
-        name = path.rsplit("/", 1)[-1]
-        if any(fnmatch(name, pattern) for pattern in _EXISTING) or _file_platform(tree, path):
-            found.add(path)
-    return sorted(found)
+    near = (path for path in tree.files if path.count("/") <= _MAX_DEPTH)
+    named = {path for path in near if _EXISTING.fullmatch(path.rsplit("/", 1)[-1])}
+    return sorted({*workflow_files(tree), *own, *named})
 
 
 # --- the default branch ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tools.devops.project.languages import Found, Sign
-from tools.devops.project.platforms import default_branch, existing_files, platform_signs
+from tools.devops.project.platforms import default_branch, existing_files, file_platforms, platform_signs
 from tools.devops.project.ports import fixed_port, port_in_code
 from tools.devops.project.readiness import WHY, missing, with_readiness
 from tools.devops.project.services import image_service, services_of
@@ -36,11 +36,12 @@ def scan_project(root: Path) -> Project:
     for item in found:
         for note in item.notes:
             tree.note(note)
+    own = file_platforms(tree)
     return Project(
         root=str(tree.root),
         units=tuple(units),
-        platforms=tuple(platform_signs(tree, units, packages)),
-        existing=tuple(existing_files(tree)),
+        platforms=tuple(platform_signs(tree, own, units, packages)),
+        existing=tuple(existing_files(tree, own)),
         missing=tuple(lacking),
         default_branch=default_branch(tree),
         notes=tree.notes,

@@ -74,7 +74,8 @@ def _path(value: object) -> str | None:
 
 
 def _procfile(folder: Folder) -> Told:
-    entries = dict(re.findall(r"^([A-Za-z0-9_-]{1,40}):[ \t]*(\S.*?)\s*$", folder.read("Procfile"), re.MULTILINE))
+    lines = re.findall(r"^([A-Za-z0-9_-]{1,40}):(.+)$", folder.read("Procfile"), re.MULTILINE)
+    entries = {name: text(command) for name, command in lines if text(command)}
     if not entries:
         return Told()
     release = entries.pop("release", None)
@@ -199,7 +200,7 @@ def _wrangler(folder: Folder) -> Told:
     return Told(cron=tuple({"name": "scheduled", "schedule": schedule, "command": "scheduled()"} for schedule in crons))
 
 
-_EXPOSE = re.compile(r"^\s*EXPOSE\s+(\d{2,5})", re.IGNORECASE | re.MULTILINE)
+_EXPOSE = re.compile(r"^[ \t]*EXPOSE\s+(\d{2,5})", re.IGNORECASE | re.MULTILINE)
 
 
 def _dockerfile(folder: Folder) -> Told:
@@ -211,7 +212,7 @@ def dockerfile_start(folder: Folder) -> str | None:
     """The CMD of a Dockerfile's last stage, as a shell line."""
     import json
 
-    found = re.findall(r"^\s*CMD\s+(.+?)\s*$", folder.read("Dockerfile"), re.IGNORECASE | re.MULTILINE)
+    found = re.findall(r"^[ \t]*CMD[ \t]+(.+)$", folder.read("Dockerfile"), re.IGNORECASE | re.MULTILINE)
     if not found:
         return None
     try:
@@ -220,7 +221,7 @@ def dockerfile_start(folder: Folder) -> str | None:
         words = []
     if len(words) == 3 and words[0] in ("sh", "/bin/sh", "bash") and words[1].startswith("-"):
         return words[2].removeprefix("exec ")
-    return " ".join(words) or found[-1]
+    return " ".join(words) or text(found[-1]) or None
 
 
 _READERS: tuple[Callable[[Folder], Told], ...] = (

@@ -279,7 +279,6 @@ class Folder:
     def own_files(self) -> list[str]:
         """Paths (relative to it) of its files, without those of nested units and of tests, examples and docs."""
         top = "" if self.path == "." else self.path
-        skipped = {path for path in self.nested if path != self.path}
         result: list[str] = []
         pending = deque([top])
         while pending:
@@ -288,7 +287,8 @@ class Folder:
                 f"{folder}/{name}"[len(self.prefix) :] if folder else name for name in self.tree.folders.get(folder, ())
             )
             for child in self.tree.children.get(folder, ()):
-                if child not in skipped and child.rsplit("/", 1)[-1].lower() not in SIDE_FOLDERS:
+                is_other = child in self.nested and child != self.path
+                if not is_other and child.rsplit("/", 1)[-1].lower() not in SIDE_FOLDERS:
                     pending.append(child)
         return result
 
@@ -327,10 +327,11 @@ def dig(value: Any, *keys: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """`value` when it is text on one line, a number as text; else ""."""
+    """`value` when it is text on one line without control characters, a number as text; else ""."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    return value.strip() if isinstance(value, str) and "\n" not in value.strip() else ""
+    line = value.strip().replace("\t", " ") if isinstance(value, str) else ""
+    return line if line.isprintable() else ""
 
 
 def items(value: Any) -> list[Any]:

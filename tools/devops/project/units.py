@@ -170,12 +170,14 @@ def _is_library_member(tree: Tree, item: Found) -> bool:
 def _only_delegates(tree: Tree, item: Found, found: dict[str, Found]) -> bool:
     """A workspace root whose scripts only call its members, while a member is deployed itself."""
     folder = Folder(tree, item.unit.path)
+    if item.unit.language != "node" or not node.is_workspace_root(folder):
+        return False
     below = [
         other
         for path, other in found.items()
         if path != item.unit.path and path.startswith(folder.prefix) and other.sign >= Sign.RUNS and not _is_side(path)
     ]
-    if not below or item.unit.language != "node" or not node.is_workspace_root(folder):
+    if not below:
         return False
     scripts = mapping(node.manifest(folder).get("scripts"))
     commands = " ; ".join(text(scripts.get(name)) for name in ("start", "build", "dev"))

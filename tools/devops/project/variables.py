@@ -59,7 +59,7 @@ PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
 )
 _CONNECTION_STRING = re.compile(r"GetConnectionString\(\s*\"(\w{1,60})\"")
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist", ".env.defaults", "env.example", "example.env")
-_KEY = re.compile(rf"^\s*(?:export\s+)?{_NAME}\s*=", re.MULTILINE)
+_KEY = re.compile(rf"^[ \t]*(?:export\s+)?{_NAME}\s*=", re.MULTILINE)
 
 # The system's own, and what build tools set.
 _NOT_SETTINGS = frozenset(

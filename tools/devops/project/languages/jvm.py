@@ -82,7 +82,7 @@ def _modules(folder: Folder, tool: str) -> list[str]:
     if tool == "maven":
         return re.findall(r"<module>\s*([\w./-]+)\s*</module>", folder.read("pom.xml"))
     settings = folder.read("settings.gradle") + folder.read("settings.gradle.kts")
-    return re.findall(r"[\"']:?([\w:.-]+)[\"']", " ".join(re.findall(r"^\s*include[^\n]*", settings, re.MULTILINE)))
+    return re.findall(r"[\"']:?([\w:.-]+)[\"']", " ".join(re.findall(r"^[ \t]*include[^\n]*", settings, re.MULTILINE)))
 
 
 def _wrapper(folder: Folder, tool: str) -> tuple[str, str]:
@@ -127,7 +127,7 @@ def _start(tool: str, framework: str | None) -> tuple[str, str]:
 
 def _has_main(folder: Folder, content: str) -> bool:
     if re.search(
-        r"<mainClass>|mainClass|mainClassName|id\s*\(?[\"']application[\"']|^\s*application\s*$", content, re.M
+        r"<mainClass>|mainClass|mainClassName|id\s*\(?[\"']application[\"']|^[ \t]*application\s*$", content, re.M
     ):
         return True
     main = re.compile(r"public static void main\(|^fun main\(|extends App\b|@main def|void main\(String", re.MULTILINE)

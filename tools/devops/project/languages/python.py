@@ -196,7 +196,7 @@ def _script_server(folder: Folder, deps: Packages, objects: list[code.AppObject]
         return None
     for package, (command, port) in _SCRIPT_SERVERS.items():
         if deps.has(package):
-            pattern = re.compile(rf"^\s*(?:import|from)\s+{package}\b", re.MULTILINE)
+            pattern = re.compile(rf"^[ \t]*(?:import|from)\s+{package}\b", re.MULTILINE)
             files = [name for name, source in folder.sources(".py") if pattern.search(source)]
             usual = ("app.py", "streamlit_app.py", "main.py", "Home.py", "Hello.py", "demo.py")
             files.sort(key=lambda name: (name.count("/"), usual.index(name) if name in usual else 9, name))
@@ -294,7 +294,7 @@ def _build(folder: Folder, start: Start) -> str | None:
     if "django" not in start.frameworks or manage is None:
         return None
     settings = (source for name, source in folder.sources(".py") if "settings" in name)
-    if any(re.search(r"^\s*STATIC_ROOT\s*[:=]", source, re.MULTILINE) for source in settings):
+    if any(re.search(r"^[ \t]*STATIC_ROOT\s*[:=]", source, re.MULTILINE) for source in settings):
         return f"python {manage} collectstatic --noinput"
     return None
 

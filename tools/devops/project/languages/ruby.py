@@ -30,7 +30,7 @@ _DEBIAN = {
 
 def detect(folder: Folder) -> Found | None:
     gemfile = folder.read("Gemfile")
-    gems = set(re.findall(r"^\s*gem\s*\(?\s*[\"']([\w.-]+)[\"']", gemfile, re.MULTILINE))
+    gems = set(re.findall(r"^[ \t]*gem\s*\(?\s*[\"']([\w.-]+)[\"']", gemfile, re.MULTILINE))
     is_site = gems & {"jekyll", "github-pages", "middleman", "bridgetown"} and not gems & {"rails", "sinatra"}
     if (not folder.first("Gemfile") and not folder.first("config.ru")) or is_site:
         return None
@@ -92,7 +92,7 @@ def _start(folder: Folder, gems: set[str], is_rails: bool) -> tuple[str | None, 
     file = file or (only[0] if len(only) == 1 else None)
     if file:
         return f"bundle exec ruby {file}", Sign.RUNS
-    has_default_task = re.search(r"^\s*task\s*\(?:?default\b", folder.read("Rakefile"), re.MULTILINE)
+    has_default_task = re.search(r"^[ \t]*task\s*\(?:?default\b", folder.read("Rakefile"), re.MULTILINE)
     is_gem = folder.matching("*.gemspec")
     return ("bundle exec rake", Sign.RUNS) if has_default_task and not is_gem else (None, Sign.TOOLING)
 
@@ -122,7 +122,7 @@ def _test(folder: Folder, gems: set[str], is_rails: bool) -> str | None:
 def _version(folder: Folder, gemfile: str) -> tuple[str | None, str]:
     if pinned := version_file(folder, (".ruby-version",), ("ruby",)):
         return number(pinned[0]), pinned[1]
-    if found := re.search(r"^\s*ruby\s+[\"'](?:~>\s*)?([\d.]+)", gemfile, re.MULTILINE):
+    if found := re.search(r"^[ \t]*ruby\s+[\"'](?:~>\s*)?([\d.]+)", gemfile, re.MULTILINE):
         return found[1], f"{folder.prefix}Gemfile"
     locked = re.search(r"^RUBY VERSION\s+ruby ([\d.]+)", folder.read("Gemfile.lock"), re.MULTILINE)
     return (locked[1], f"{folder.prefix}Gemfile.lock") if locked else (None, "")
