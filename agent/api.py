@@ -27,7 +27,7 @@ from agent.loop import Conversation, drive
 from agent.models.choose import choose_model
 from agent.models.port import Model
 from agent.permissions import Mode, PermissionEngine, Rules
-from agent.prompt import system_blocks, tool_definitions
+from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.result import Failed, Interrupted, Outcome, Result
 from agent.session.journal import Journal, SessionError, find_session, new_session_id, session_directory
 from agent.session.resume import Restored, restore
@@ -203,6 +203,11 @@ class _Setup:
         if restored is not None:
             _take_over(talk, restored)
         return talk
+
+    def _briefs(self) -> list[str]:
+        """What this run adds to the system prompt: that nobody can answer, and the steps of a workflow."""
+        alone = [system_fragment("headless")] if isinstance(self._agent.asker, Headless) else []
+        return [*alone, *(self._workflow.brief() if self._workflow else ())]
 
     def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str]]:
         """The tools this agent gets, and what its definition names in vain. Tools handed in are all offered."""

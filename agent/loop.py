@@ -174,6 +174,8 @@ async def _ask(talk: Conversation) -> Response:
         talk.emit(ModelEvent(event=event, agent_id=talk.agent_id))
 
     def on_retry(retry: Retry) -> None:
+        if retry.usage:
+            talk.ledger.book(talk.model.id, retry.usage)  # an answer that was cut may be billed
         talk.emit(
             RetryScheduled(
                 attempt=retry.attempt,

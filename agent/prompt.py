@@ -31,7 +31,11 @@ def system_blocks(
     persona = [definition.prompt.strip()]
     persona += [skill.preload().strip() for skill in skills]
     persona.append(system_fragment("untrusted-content"))
-    place = f"Working directory: {cwd}\nOperating system: {platform.system()} ({platform.machine()})"
+    place = system_fragment("environment").format(
+        cwd=cwd,
+        platform=f"{platform.system()} ({platform.machine()})",
+        git="yes" if (cwd / ".git").exists() else "no",
+    )
     return [_text("\n\n".join(persona)), _text("\n\n".join([place, *extra]))]
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from agent.testing import block_network
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -18,11 +21,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             report(f"needs {', '.join(absent)} on PATH")
 
 
+_FOREIGN = ("ANTHROPIC_", "CLAUDE_", "EXPERT_DEVOPS_", "GITHUB_", "GH_", "AWS_", "API_TIMEOUT_MS")
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> Iterator[None]:
+    """An accidental call to a real service fails the test; loopback is open."""
+    with block_network():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the developer's home, settings or keys."""
     home: Path = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     for name in list(os.environ):
-        if name.startswith(("ANTHROPIC_", "CLAUDE_", "EXPERT_DEVOPS_", "GITHUB_TOKEN", "GH_TOKEN")):
+        if name.startswith(_FOREIGN) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -24,8 +24,11 @@ def choose_model(name: str, env: Mapping[str, str]) -> Model:
     turns. `bedrock/...`, `vertex/...`, `foundry/...`: the vendor's SDK. Anything else is a model id or alias, which
     needs a credential or a base URL.
     """
+    from agent.models.sdk import cloud_of
+
     if name == "auto":
-        name = env.get("ANTHROPIC_MODEL", "sonnet") if has_key(env) else "playbook"
+        usable = has_key(env) or cloud_of("", env)
+        name = env.get("ANTHROPIC_MODEL", "sonnet") if usable else "playbook"
     if name == "playbook":
         from agent.models.playbook import Playbook
 
@@ -34,7 +37,7 @@ def choose_model(name: str, env: Mapping[str, str]) -> Model:
         from agent.models.replay import ReplayModel
 
         return ReplayModel.from_file(Path(name.removeprefix("replay:")))
-    if name.split("/")[0] in {"bedrock", "vertex", "foundry"}:
+    if cloud_of(name, env):
         from agent.models.sdk import sdk_model
 
         return sdk_model(name, env)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from agent.frontmatter import load_yaml
 from tools.resources import data_root
 
 Labels = Mapping[str, Mapping[str, Mapping[str, str]]]
@@ -12,11 +13,8 @@ Labels = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 @cache
 def _labels() -> Labels:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    loaded: Labels = yaml.load((data_root() / "prompts" / "labels.yaml").read_text(encoding="utf-8"), loader)  # noqa: S506 - a safe loader
-    return loaded
+    labels: Labels = load_yaml((data_root() / "prompts" / "labels.yaml").read_text(encoding="utf-8"))
+    return labels
 
 
 def label(group: str, key: str, language: str) -> str:

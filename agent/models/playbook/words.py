@@ -7,13 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from agent.frontmatter import load_yaml
+
 
 @cache
 def _texts() -> Mapping[str, Mapping[str, str]]:
-    import yaml
-
-    loaded: Mapping[str, Mapping[str, str]] = yaml.safe_load(Path(__file__).with_name("texts.yaml").read_text("utf-8"))
-    return loaded
+    texts: Mapping[str, Mapping[str, str]] = load_yaml(Path(__file__).with_name("texts.yaml").read_text("utf-8"))
+    return texts
 
 
 def say(key: str, language: str, **values: Any) -> str:
