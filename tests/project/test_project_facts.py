@@ -55,6 +55,15 @@ def test_variables(scan: Scan, name: str, source: str, names: tuple[str, ...] | 
     assert unit.env == (names or ("B", "C", "DB_HOST", "VITE_API"))
 
 
+def test_comments_say_nothing(scan: Scan) -> None:
+    files = {
+        "config/storage.yml": "# amazon:\n#   service: S3\n",
+        "index.js": "// process.env.OLD\nprocess.env.NEW // postgres\n",
+    }
+    unit = scan({**EXPRESS, **files}).units[0]
+    assert (unit.services, unit.env) == ((), ("NEW",))
+
+
 def test_the_systems_own_variables_are_no_settings(scan: Scan) -> None:
     unit = scan({**FASTAPI, "main.py": 'import os\nos.environ["HOME"]\nos.environ["PATH"]\nos.environ["KEY"]\n'}).units[
         0

@@ -58,6 +58,9 @@ def test_sign(scan: Scan, files: Mapping[str, Any], platform: str, source: str) 
         {"template.yaml": "Resources: {}\n"},
         {"k8s/values.yaml": "a: 1\n"},
         {"variables.tf": 'variable "x" {}\n'},
+        {"tests/fixtures/vercel.json": {}},
+        {"schemas/railway.json": {}},
+        {"docs/k8s/a.yaml": DEPLOYMENT},
     ],
     ids=str,
 )

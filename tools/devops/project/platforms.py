@@ -7,9 +7,10 @@ Dockerfile or compose file alone is no platform: many platforms take both.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from fnmatch import translate
 
-from tools.devops.project.tree import Folder, Tree, words
+from tools.devops.project.tree import SIDE_FOLDERS, Folder, Tree, words
 from tools.devops.types import DeployUnit, PlatformSign
 
 # platform -> file names that are its own
@@ -198,19 +199,34 @@ def platform_signs(
     return signs or _default(tree, units)
 
 
-def file_platforms(tree: Tree) -> dict[str, str]:
-    """Path -> platform, for every file that is a platform's own."""
-    near = (path for path in tree.files if path.count("/") <= _MAX_DEPTH)
-    return {path: platform for path in near if (platform := _file_platform(tree, path))}
+def file_platforms(tree: Tree, units: Iterable[str]) -> dict[str, str]:
+    """Path -> platform, for every file that is a platform's own.
+
+    A platform's configuration counts in the root, in a unit and above one; manifests and Terraform count anywhere.
+    """
+    places = {""}
+    for unit in units:
+        parts = [] if unit == "." else unit.split("/")
+        places |= {"/".join(parts[:count]) for count in range(len(parts) + 1)}
+    return {path: platform for path in _near(tree) if (platform := _file_platform(tree, path, places))}
 
 
-def _file_platform(tree: Tree, path: str) -> str | None:
+def _near(tree: Tree) -> Iterator[str]:
+    """Files not too deep, and not in tests, examples or docs."""
+    for path in tree.files:
+        folders = path.lower().split("/")[:-1]
+        if len(folders) <= _MAX_DEPTH and SIDE_FOLDERS.isdisjoint(folders):
+            yield path
+
+
+def _file_platform(tree: Tree, path: str, places: set[str]) -> str | None:
     *folders, name = path.split("/")
     if folders and folders[-1] in _OWN_FOLDERS:
         return _OWN_FOLDERS[folders[-1]]
-    says = _SAYS.get(name)
-    if name in _FILES and (says is None or says.search(tree.read(path))):
-        return _FILES[name]
+    platform = _FILES.get(name)
+    is_placed = platform == "kubernetes" or "/".join(folders) in places
+    if platform and is_placed and (name not in _SAYS or _SAYS[name].search(tree.read(path))):
+        return platform
     if name in ("template.yaml", "template.yml") and "AWS::Serverless" in tree.read(path):
         return "aws-lambda"
     if name == "cdk.json":
@@ -267,8 +283,7 @@ def _default(tree: Tree, units: list[DeployUnit]) -> list[PlatformSign]:
 
 def existing_files(tree: Tree, own: dict[str, str]) -> list[str]:
     """Deployment files already in the project, in path order."""
-    near = (path for path in tree.files if path.count("/") <= _MAX_DEPTH)
-    named = {path for path in near if _EXISTING.fullmatch(path.rsplit("/", 1)[-1])}
+    named = {path for path in _near(tree) if _EXISTING.fullmatch(path.rsplit("/", 1)[-1])}
     return sorted({*workflow_files(tree), *own, *named})
 
 

@@ -36,7 +36,7 @@ def scan_project(root: Path) -> Project:
     for item in found:
         for note in item.notes:
             tree.note(note)
-    own = file_platforms(tree)
+    own = file_platforms(tree, [unit.path for unit in units])
     return Project(
         root=str(tree.root),
         units=tuple(units),
@@ -80,9 +80,15 @@ def _with_libraries(units: list[DeployUnit], packages: dict[str, frozenset[str]]
                 used.add(name)
                 wanted += packages[libraries[name].path]
         if used and unit.kind not in ("library", "frontend", "static"):
-            env = {name for library in used for name in libraries[library].env} | set(unit.env)
-            services = {name for library in used for name in libraries[library].services} | set(unit.services)
-            result.append(replace(unit, env=tuple(sorted(env)), services=tuple(sorted(services))))
+            needed = [unit, *(libraries[name] for name in used)]
+            result.append(
+                replace(
+                    unit,
+                    env=tuple(sorted({name for one in needed for name in one.env})),
+                    services=tuple(sorted({name for one in needed for name in one.services})),
+                    system_packages=tuple(sorted({name for one in needed for name in one.system_packages})),
+                )
+            )
         else:
             result.append(unit)
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tools.devops.project.tree import Folder, text, words
+from tools.devops.project.tree import Folder, text, without_comments, words
 
 # package or module path (any ecosystem) -> service
 PACKAGES: dict[str, str] = {
@@ -136,7 +136,7 @@ def services_of(folder: Folder, packages: frozenset[str]) -> set[str]:
     found = {PACKAGES[name] for name in packages if name in PACKAGES}
     for name in folder.own_files:
         if name.endswith(tuple(_READ)):
-            source = folder.source(name)
+            source = without_comments(folder.source(name))
             if _WORDS.search(source):
                 found |= {service for service, pattern in _SAYS if re.search(pattern, source)}
     return found

@@ -311,6 +311,14 @@ SIDE_FOLDERS = frozenset(
 """Folders that hold no deploy unit of their own, and whose code says nothing about production."""
 
 
+_COMMENT_LINE = re.compile(r"^[ \t]*(?:#(?![\[!])|//).*$", re.MULTILINE)
+
+
+def without_comments(source: str) -> str:
+    """Source without whole-line `#` and `//` comments; line numbers stay."""
+    return _COMMENT_LINE.sub("", source)
+
+
 # --- reading untrusted data ------------------------------------------------------------------------------------
 
 

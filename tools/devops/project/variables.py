@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tools.devops.project.languages.python_code import environment_names
-from tools.devops.project.tree import Folder, items, mapping, text, words
+from tools.devops.project.tree import Folder, items, mapping, text, without_comments, words
 
 _NAME = r"([A-Za-z_][A-Za-z0-9_]{0,79})"
 _SCRIPTS = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx", ".vue", ".svelte", ".astro")
@@ -79,7 +79,7 @@ def names_read(folder: Folder) -> set[str]:
     for name in folder.own_files:
         if name.endswith((".py", *_ENDINGS)):
             source = folder.source(name)
-            found |= environment_names(source) if name.endswith(".py") else _matches(name, source)
+            found |= environment_names(source) if name.endswith(".py") else _matches(name, without_comments(source))
     for example in _EXAMPLES:
         found |= set(_KEY.findall(folder.read(example)))
     return {name for name in found if name not in _NOT_SETTINGS and re.fullmatch(_NAME, name)}
