@@ -46,14 +46,13 @@ def derive_application_type(document: Document, rank: int) -> list[Claim]:
 
 def _part(statement: Statement, side: str) -> int | None:
     """Where a statement lists a part of the application on `side`, or None."""
-    keys = (statement.label, statement.column)
-    if not statement.label or not any(found(f"sides.{side}", key) for key in keys if key) or len(statement.label) > 30:
+    if len(statement.label) > 24 or not found(f"sides.{side}", statement.label):
         return None
-    if side == "backend" and not found("rules.backend_part", " ".join(keys)):
+    if side == "backend" and not found("rules.backend_part", statement.label):
         return None
     value = statement.text[statement.body :]
     match = pattern(f"frameworks.{side}").search(value)
-    if match is None or found("separate", value) or context_kind(statement) != "stated":
+    if match is None or found("separate", value) or found("rules.mobile", value) or context_kind(statement) != "stated":
         return None
     at = statement.body + match.start()
     return at if judge(statement, at, statement.body + match.end()).kind == "stated" else None

@@ -7,6 +7,7 @@ leave the value empty and stand side by side in `conflicts`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,7 @@ class Claim:
     evidence: Evidence
 
 
+_CODE = re.compile(r"^[a-z]{3}\d?$|^[a-z]+-[a-z]+-?\d", re.ASCII)
 Finder = Callable[[Statement], Iterator[Hit]]
 
 
@@ -131,7 +133,7 @@ def resolve(field: str, claims: Sequence[Claim]) -> DeploymentField:
         stated = [c for c in ranked if c.kind == "stated"]
         excluded = [c for c in ranked if c.kind == "excluded" and (c.whole or field not in CHOICES)]
         if stated:
-            return _stated(field, _strongest(stated), excluded, claims)
+            return _stated(field, _strongest(stated), [c for c in ranked if c.kind == "excluded"], claims)
         if excluded and rank <= COMPANION:
             return DeploymentField("excluded", None, _evidence(excluded))
         if any(c.kind == "undecided" for c in ranked):
@@ -151,7 +153,7 @@ def _stated(field: str, stated: list[Claim], excluded: list[Claim], claims: Sequ
     leading = [c for c in stated if c.strength == top]
     planned = all(c.planned for c in leading)
     if field in COLLECTED:
-        values = _union(stated)
+        values = _without_repeats(_union(stated)) if field == "regions" else _union(stated)
         return DeploymentField("stated", values, _evidence(stated), planned, _ruled_out(claims))
     merged, against = leading[0].value, list[Claim]()
     for other in stated[1:]:
@@ -160,7 +162,7 @@ def _stated(field: str, stated: list[Claim], excluded: list[Claim], claims: Sequ
             merged = joined
         elif other.strength == top:
             against.append(other)
-    excluded = [c for c in excluded if field not in CHOICES and c.strength >= top and _same(c.value, merged)]
+    excluded = [c for c in excluded if c.strength >= top and _same(c.value, merged)]
     if against or excluded:
         sides = _distinct([leading[0], *against, *excluded])
         return DeploymentField("stated", None, _evidence([*leading, *excluded]), planned, sides)
@@ -178,11 +180,19 @@ def merge(a: Any, b: Any) -> Any:
         return a
     if a is True:
         return b
+    if isinstance(a, list) and isinstance(b, list):
+        return [*a, *(item for item in b if item not in a)]
     if isinstance(a, Mapping) and isinstance(b, Mapping):
-        if any(key in b and b[key] != value for key, value in a.items()):
-            return None
-        return {**a, **b}
+        both = {key: _join(key, a[key], b[key]) for key in a if key in b}
+        return None if None in both.values() else {**a, **b, **both}
     return None
+
+
+def _join(key: str, a: Any, b: Any) -> Any:
+    """One key of two mappings. `16` and `16.2` are the same version, told with less and with more care."""
+    if key == "version" and isinstance(a, str) and isinstance(b, str):
+        return max(a, b, key=len) if f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") else None
+    return merge(a, b)
 
 
 def _union(claims: Sequence[Claim]) -> list[Any]:
@@ -192,6 +202,12 @@ def _union(claims: Sequence[Claim]) -> list[Any]:
             if value not in values:
                 values.append(value)
     return values
+
+
+def _without_repeats(regions: list[Any]) -> list[Any]:
+    """Regions told twice, by code and by place (`icn` and `Seoul`), once: the code stays."""
+    coded = {region["country"] for region in regions if _CODE.match(region["name"])}
+    return [r for r in regions if _CODE.match(r["name"]) or r["country"] not in coded]
 
 
 def _distinct(claims: Sequence[Claim]) -> tuple[Mapping[str, Any], ...]:

@@ -29,6 +29,9 @@ _FREQUENCIES = {
     "continuous": ("continuous", "continuously"),
 }
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365, "일": 1, "주": 7, "개": 30, "년": 365}
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_COUNT_BEFORE = re.compile(r"(?<![\w.-])(\d{1,2}|one|two|three|four|five)\s?(?:x |개(?:의)? ?)?$", FLAGS)
+_COUNT_AFTER = re.compile(r"\s?(?:\(?x?|:)\s?(\d{1,2})\s?(?:개|대|\)|$|x)", FLAGS)
 _ITSELF = re.compile(r"read|읽기|multi-az|다중|standby|database|db|데이터|디비|streaming|스트리밍")
 _KINDS = (
     ("read-replica", r"read|읽기|복제본"),
@@ -79,7 +82,10 @@ def used(statement: Statement, mention: Mention) -> bool:
         return True
     scope = scope_of(statement.text, mention.start, mention.end)
     near = statement.text[max(scope.sentence[0], mention.start - 50) : min(scope.sentence[1], mention.end + 40)]
-    return version_at(statement.text, mention.end) is not None or found("use", near) or statement.kind == "cell"
+    listed = statement.kind == "item" and any(found("rules.stack", key) for key in statement.near)
+    return (
+        statement.kind == "cell" or listed or version_at(statement.text, mention.end) is not None or found("use", near)
+    )
 
 
 def _hosting(statement: Statement, judged: Hit) -> Iterator[Hit]:
@@ -114,13 +120,11 @@ def _no_database(statement: Statement, labelled: bool) -> Iterator[Hit]:
 
 def _replication(statement: Statement) -> Iterator[Hit]:
     text = statement.text
-    if found("labels.replication_not", text):
-        return
     about_db = any(found("sections.database", key) for key in statement.near)
     for match in pattern("labels.replication").finditer(text):
-        word = match.group().lower()
-        itself = _ITSELF.search(word) is not None
-        if not (itself or about_db or found("labels.database_words", text)):
+        around = text[max(0, match.start() - 24) : match.end() + 6]
+        itself = _ITSELF.search(match.group().lower()) is not None
+        if found("labels.replication_not", around) or not (itself or about_db or found("labels.database_words", text)):
             continue
         mention = Mention("replication", match.start(), match.end())
         yield hit("database_replication", statement, mention, value=_replication_value(text, match))
@@ -132,10 +136,11 @@ def _replication_value(text: str, match: re.Match[str]) -> Any:
     kind = next((name for name, rx in _KINDS if re.search(rx, word)), None)
     if kind:
         value["kind"] = kind
-    count = re.search(r"(?<![\d.-])(\d{1,2})\s?(?:x |개(?:의)? ?)?$", text[max(0, match.start() - 6) : match.start()])
-    count = count or re.match(r"\s?(?:\(?x?|:)\s?(\d{1,2})\s?(?:개|대|\)|$|x)", text[match.end() : match.end() + 8])
-    if count:
-        value["replicas"] = int(count.group(1))
+    before = _COUNT_BEFORE.search(text, max(0, match.start() - 8), match.start())
+    after = _COUNT_AFTER.match(text, match.end())
+    count = before or after
+    if count is not None:
+        value["replicas"] = _NUMBERS.get(count[1].lower()) or int(count[1])
     return value or True
 
 
@@ -155,7 +160,8 @@ def _backup(statement: Statement) -> Iterator[Hit]:
         mention = Mention("backup", match.start(), match.end())
         judged = hit("database_backup", statement, mention, value=value or True)
         labelled = any(found("sections.backup", key) for key in statement.keys)
-        if judged.stance.kind == "excluded" or ((value or automatic) and (about_db or labelled)):
+        telling = bool(value) or automatic
+        if judged.stance.kind == "excluded" or (telling and (about_db or labelled or (automatic and value))):
             yield judged
             return
 

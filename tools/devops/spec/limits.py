@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.devops.spec.claims import LABELLED, PROSE, Hit, hit
+from tools.devops.spec.claims import LABELLED, PROSE, WEAK, Hit, hit
 from tools.devops.spec.markdown import Statement
 from tools.devops.spec.stance import Stance, context_kind, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
@@ -130,13 +130,8 @@ def _availability(statement: Statement) -> Iterator[Hit]:
         if not (labelled or found("availability", near)) or found("availability_not", scope.whole):
             continue
         value: dict[str, Any] = {"availability": float(match.group(1))} | _latency(text)
-        yield hit(
-            "sla",
-            statement,
-            Mention("sla", match.start(), match.end()),
-            value=value,
-            strength=LABELLED if labelled else PROSE,
-        )
+        strength = WEAK if found("rules.component", f"{statement.label} {near}") else LABELLED if labelled else PROSE
+        yield hit("sla", statement, Mention("sla", match.start(), match.end()), value=value, strength=strength)
         return
     if any(re.search(r"\bs(?:la|lo)s?\b|서비스 ?수준", key) for key in (*keys, *statement.headings[:1])):
         latency = _latency(text)

@@ -13,6 +13,7 @@ from tools.devops.spec.claims import LABELLED, METADATA, Claim, Finder, Hit, cla
 from tools.devops.spec.markdown import Document, Fence, Statement, parse
 from tools.devops.spec.metadata import Metadata, load_yaml
 from tools.devops.spec.stance import Stance, context_kind
+from tools.devops.spec.vocabulary import words
 from tools.devops.types import Evidence
 
 LABELS: Mapping[str, tuple[str, str]] = {
@@ -113,6 +114,8 @@ def _entry(key: str, value: Any, evidence: Evidence, finders: Sequence[Finder], 
             str(value).lower()
         )
         return [claim(Hit(field, known, 0, Stance("stated"), LABELLED), evidence, rank)] if known else []
+    if field in ("platform", "frontend_platform") and str(value).lower() in words()["platforms"]:
+        return [claim(Hit(field, str(value).lower(), 0, Stance("stated"), LABELLED), evidence, rank)]
     line = f"- {label}: {_written(field, value)}"
     hits = (hit for s in parse(evidence.file, line).statements for finder in finders for hit in finder(s))
     related = (

@@ -35,6 +35,10 @@ _URL = re.compile(r"https?://[^\s)>\]|`\"']{1,400}|\]\([^)\n]{0,400}\)|<!--.{0,4
 _IDENTIFIER = re.compile(
     r"^[\s\[]*(?:[A-Z]{1,10}[A-Z0-9]*-)?[A-Z0-9-]{0,24}\d+[a-z]?(?:\.\d+)*\]?(?:\s*\([^)]*\))?\s*$"
 )
+_SECTION_TITLE = re.compile(
+    r"(?:history|overview|environment|requirements?|scope|out of scope|metadata"
+    r"|개요|환경|요구 ?사항|범위|변경 이력)\b"
+)
 _IDENTIFIER_CELL = re.compile(r"^(?:#?\d{0,4}|[A-Z]{1,10}[A-Z0-9]*(?:-[A-Z0-9]+)*-?\d+(?:\.\d+)*[a-z]?)$")
 
 
@@ -170,7 +174,8 @@ class _Parser:
     def _heading(self, level: int, text: str) -> None:
         while self.headings and self.headings[-1][0] >= level:
             self.headings.pop()
-        is_title = level == 1 and not self.document.title
+        named = _SECTION_TITLE.match(plain(text)) is not None
+        is_title = level == 1 and not self.document.title and not named
         self.items, self.lead = [], ""
         self.kind, self.pending = "title" if is_title else "heading", [(self.at + 1, self.document.lines[self.at])]
         self._flush()

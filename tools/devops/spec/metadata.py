@@ -47,10 +47,6 @@ _KNOWN = frozenset(
         "completed",
         "spec",
         "scope",
-        "platform",
-        "deployment_platform",
-        "region",
-        "regions",
     )
 )
 
@@ -154,9 +150,7 @@ def _key_lines(lines: list[str]) -> Metadata:
     first = last = 0
     for n, line in enumerate(lines[:60]):
         if re.match(r"^#{2,}\s", line) and not found("metadata_headings", plain(line)):
-            if pairs:
-                break
-            continue
+            break
         match = _KEY_LINE.match(line)
         if match is not None and _key(match[1]) in _KNOWN:
             first, last = first or n, n

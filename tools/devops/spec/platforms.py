@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from typing import Any
 
 from tools.devops.spec.claims import LABELLED, PROSE, WEAK, Hit, hit
 from tools.devops.spec.markdown import Statement
 from tools.devops.spec.stance import Scope, Stance, alternatives, context_kind, judge, scope_of
-from tools.devops.spec.vocabulary import FLAGS, Mention, found, last, mentions, pattern, words
+from tools.devops.spec.vocabulary import FLAGS, Mention, found, last, loose, mentions, pattern, words
 
 _NAME_ONLY = 48
+_ON = re.compile(r"\bon\s(?:an?\s|the\s)?(?:\w{1,12}\s)?$", FLAGS)
 
 
 def find_platforms(statement: Statement) -> Iterator[Hit]:
@@ -31,7 +33,7 @@ def find_platforms(statement: Statement) -> Iterator[Hit]:
             side = "frontend" if _first_frontend(statement, mention, family) else "backend"
         field = "frontend_platform" if side == "frontend" else "platform"
         judged = hit(field, statement, mention, family, strength=strength)
-        if choice and judged.stance.kind == "stated" and not side:
+        if choice and judged.stance.kind == "stated" and not (side and "/" in statement.text):
             judged = Hit(field, mention.value, mention.start, Stance("open"), strength, mention.generic)
         yield judged
 
@@ -42,15 +44,30 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
     if any(found("hosting.not_labels", key) for key in keys) and not any(found("hosting.labels", k) for k in keys):
         return 0
     in_value = mention.start >= statement.body
-    if in_value and any(found("hosting.labels", key) for key in keys):
+    if mention.value == "docker" and not found("rules.really_deployed", " ".join((*keys, scope.part))):
+        return _negated_bare(statement, mention)
+    if (
+        in_value
+        and any(found("hosting.labels", key) for key in keys)
+        and (_first(statement, mention) or not mention.generic)
+    ):
         return LABELLED if _leads(statement, mention) else PROSE
     if _verb_near(statement, mention, scope):
         return PROSE
     if in_value and any(found("hosting.side_labels", key) for key in keys) and _on(statement, mention):
-        return LABELLED
+        exact = not mention.generic or (
+            _first(statement, mention) and any(found("rules.backend_exact", k) for k in keys)
+        )
+        return LABELLED if exact else 0
     if _under_hosting(statement) and _short(statement):
         return PROSE
     if context_kind(statement) == "excluded" and _short(statement):
+        return PROSE
+    if (
+        not mention.generic
+        and _ON.search(scope.text, scope.sentence[0], mention.start)
+        and found("rules.server", scope.whole)
+    ):
         return PROSE
     return _negated_bare(statement, mention)
 
@@ -64,6 +81,10 @@ def _negated_bare(statement: Statement, mention: Mention) -> int:
 def _leads(statement: Statement, mention: Mention) -> bool:
     """Whether the mention opens the value of its label, give or take a few words."""
     return len(statement.text[statement.body : mention.start].strip()) <= _NAME_ONLY
+
+
+def _first(statement: Statement, mention: Mention) -> bool:
+    return not statement.text[statement.body : mention.start].strip()
 
 
 def _short(statement: Statement) -> bool:
@@ -177,6 +198,12 @@ def _places() -> tuple[tuple[re.Pattern[str], str], ...]:
     )
 
 
+@cache
+def _region_gate() -> Any:
+    terms = [*words()["region_codes"], *(place for places in words()["regions"].values() for place in places)]
+    return loose(terms)[0]
+
+
 def find_regions(statement: Statement) -> Iterator[Hit]:
     """Hosting regions as `{"name", "country"}`; `implied` marks one that follows from where the data must be."""
     text = statement.text
@@ -205,6 +232,8 @@ def find_regions(statement: Statement) -> Iterator[Hit]:
 
 def _region_mentions(text: str) -> list[tuple[Mention, str]]:
     """Codes (`ap-northeast-2`) and places (generic), each with its country, in order."""
+    if _region_gate().search(text) is None:
+        return []
     out = [(Mention(m.group(), m.start(), m.end()), c) for rx, c in _codes() for m in rx.finditer(text)]
     taken = [(m.start, m.end) for m, _ in out]
     for rx, country in _places():
@@ -220,9 +249,9 @@ def _near_region(scope: Scope, mention: Mention) -> bool:
     before = scope.text[max(scope.sentence[0], mention.start - 28) : mention.start]
     if found("region_near", after) or found("region_near", before):
         return True
-    return re.fullmatch(r"[a-z]+-[a-z]+-?\d", mention.value, re.ASCII) is not None and found(
-        "hosting.labels", scope.whole
-    )
+    if not re.fullmatch(r"[a-z]+-[a-z]+-?\d", mention.value, re.ASCII):
+        return False
+    return found("hosting.labels", scope.whole) or bool(mentions("platforms", scope.whole))
 
 
 def _resident(scope: Scope, mention: Mention) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.devops.spec.application import derive_application_type, find_application_type
-from tools.devops.spec.claims import BODY, COMPANION, LINKED, PROJECT, Claim, Finder, claims_of, resolve
+from tools.devops.spec.claims import BODY, COMPANION, LINKED, PROJECT, WEAK, Claim, Finder, claims_of, resolve
 from tools.devops.spec.configuration import ROOTS, read_configuration
 from tools.devops.spec.database import find_database
 from tools.devops.spec.files import Source, SpecError
@@ -154,6 +154,8 @@ def _deployment(claims: Iterable[Claim]) -> dict[str, DeploymentField]:
     claims = list(claims)
     fields = {name: resolve(name, [c for c in claims if c.field == name]) for name in DEPLOYMENT_FIELDS}
     kind, front, back = (fields[name] for name in ("application_type", "frontend_platform", "platform"))
+    if kind.value == "frontend" and kind.evidence and fields["database"].status == "stated" and _only_derived(claims):
+        fields["application_type"] = kind = DeploymentField(evidence=kind.evidence)
     undecided = any(c.kind == "undecided" and c.field == "platform" for c in claims)
     if (
         kind.value in ("frontend", "static")
@@ -163,6 +165,11 @@ def _deployment(claims: Iterable[Claim]) -> dict[str, DeploymentField]:
     ):
         fields["platform"] = front
     return fields
+
+
+def _only_derived(claims: Iterable[Claim]) -> bool:
+    """Whether the application type only follows from a listed front end. With a database beside it, it is unclear."""
+    return all(c.strength == WEAK for c in claims if c.field == "application_type" and c.kind == "stated")
 
 
 _STOPWORDS: tuple[tuple[str, str], ...] = (

@@ -9,11 +9,12 @@ from typing import Any
 from tools.devops.spec.claims import LABELLED, PROSE, WEAK, Hit, hit
 from tools.devops.spec.database import used, version_at
 from tools.devops.spec.markdown import Statement
-from tools.devops.spec.stance import Stance, alternatives, context_kind, judge, scope_of
+from tools.devops.spec.stance import Stance, alternatives, context_kind, focused, judge, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
 _COUNT_WORDS = r"replicas?|pods?|instances?|tasks?|containers?|레플리카|리플리카|인스턴스|파드|포드|컨테이너"
 _RANGE = re.compile(
+    r"\bbetween\s(\d{1,4})\sand\s(\d{1,4})|"
     r"(?:min(?:imum)?|최소|at least)\s?[:=]?\s?(\d{1,4})[^.;\n]{0,24}?"
     r"(?:max(?:imum)?|최대|up to|at most|to)\s?[:=]?\s?(\d{1,4})"
     rf"|(?<![\d.])(\d{{1,4}})\s?(?:[-–~]|to|에서)\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
@@ -83,8 +84,10 @@ def _by_label(statement: Statement, field: str) -> Iterator[Hit]:
         if found(f"labels.{field}_not", statement.text):
             return
         mention = Mention(field, match.start(), match.end())
-        if judge(statement, mention.start, mention.end).kind == "excluded":
-            yield hit(field, statement, mention, strength=PROSE, whole=True)
+        if focused(statement, mention.start, mention.end):
+            judged = hit(field, statement, mention, strength=PROSE, whole=True)
+            if judged.stance.kind == "excluded":
+                yield judged
 
 
 def _queue_in_words(statement: Statement) -> Iterator[Hit]:
@@ -106,28 +109,30 @@ def _queue_in_words(statement: Statement) -> Iterator[Hit]:
 def _capability(statement: Statement, field: str) -> Iterator[Hit]:
     """CDN, auto-scaling, load balancing: something one has or has not."""
     text = statement.text
-    found_at = [Mention(field, m.start(), m.end()) for m in pattern(f"labels.{field}").finditer(text)]
-    makers = [m for m in mentions("cdns", text) if field == "cdn"]
-    makers = [m for m in makers if m.value == "cloudfront" or found_at or found("labels.cdn", " ".join(statement.near))]
-    everything = sorted([*found_at, *makers], key=lambda m: m.start)
-    if not everything and not (field == "cdn" and makers):
+    if found(f"labels.{field}_not", text):
         return
-    if found(f"labels.{field}_not", text) and context_kind(statement) != "excluded":
+    labelled = bool(statement.label) and found(f"labels.{field}", statement.label)
+    named = [Mention(field, m.start(), m.end()) for m in pattern(f"labels.{field}").finditer(text)]
+    if labelled and pattern("rules.none").match(text[statement.body :]):
+        yield Hit(field, None, statement.body, Stance("excluded"), LABELLED, whole=True)
         return
-    if (
-        statement.label
-        and found_at
-        and found_at[0].end <= statement.body
-        and pattern("rules.none").match(text[statement.body :])
-    ):
-        yield Hit(field, None, found_at[0].start, Stance("excluded"), LABELLED, whole=True)
-        return
+    makers = _makers(statement, named) if field == "cdn" else []
+    everything = sorted([*named, *makers], key=lambda m: m.start)
+    if labelled and not everything and text[statement.body :].strip():
+        everything = [Mention(field, statement.body, statement.body + 1)]
+    heads_row = statement.kind == "cell" and not statement.label
     for mention in everything:
-        labelled = bool(statement.label) and found(f"labels.{field}", statement.label)
-        if field == "cdn" and not labelled and statement.kind != "cell" and not _cdn_used(statement, mention):
+        if field == "cdn" and not labelled and not heads_row and not _cdn_used(statement, mention):
             continue
+        strength = LABELLED if labelled else WEAK if heads_row else PROSE
         value = _capability_value(field, statement, mention, makers)
-        yield hit(field, statement, mention, everything, value=value, strength=LABELLED if labelled else PROSE)
+        yield hit(field, statement, mention, everything, value=value, strength=strength)
+
+
+def _makers(statement: Statement, named: Sequence[Mention]) -> list[Mention]:
+    """CDN products. Cloudflare and the like also sell other things, so a CDN must be the subject."""
+    subject = bool(named) or found("labels.cdn", " ".join(statement.near))
+    return [m for m in mentions("cdns", statement.text) if subject or m.value == "cloudfront"]
 
 
 def _cdn_used(statement: Statement, mention: Mention) -> bool:
@@ -145,7 +150,7 @@ def _capability_value(field: str, statement: Statement, mention: Mention, makers
         word = statement.text[mention.start : mention.end].lower()
         kind = next((k for k in ("alb", "nlb", "elb") if re.search(rf"\b{k}\b", word)), None)
         kind = kind or ("alb" if re.search(r"application load", statement.text, FLAGS) else None)
-        return {"kind": kind} if kind else True
+        return {"kinds": [kind]} if kind else True
     bounds = _bounds(statement.text)
     return {"min": bounds[0], "max": bounds[1]} if bounds else True
 

@@ -24,6 +24,7 @@ _ABBREVIATION = re.compile(r"(?:\be\.g|\bi\.e|\betc|\bvs|\bapprox|\bno|\bincl)\.
 _ARROW = re.compile(r"->|→|=>|⇒|➜")
 _CONSEQUENCE = re.compile(r"\b(?:then|shall|must|should|will)\b|,", re.IGNORECASE | re.ASCII)
 _CONDITION_END = re.compile(r"\b(?:then|shall|must)\b|,|면(?:\s|,|$)|경우", re.IGNORECASE | re.ASCII)
+_LISTED = re.compile(r"\s(?:and|or|및|또는)\s|[,/·&、:]|(?<=[가-힣])[와과]\s", re.IGNORECASE)
 _CLAUSE_BREAK = re.compile(
     r"\s(?:but|whereas|however|while|although)\s|지만\s|\s[—–]\s|하나,\s", re.IGNORECASE | re.ASCII
 )
@@ -49,6 +50,7 @@ class Scope:
     text: str
     sentence: tuple[int, int]
     clause: tuple[int, int]
+    around: tuple[int, int] | None = None
 
     @property
     def whole(self) -> str:
@@ -57,6 +59,11 @@ class Scope:
     @property
     def part(self) -> str:
         return self.text[slice(*self.clause)]
+
+    @property
+    def wide(self) -> str:
+        """The clause, or for a mention in brackets the clause around the brackets."""
+        return self.text[slice(*(self.around or self.clause))]
 
 
 @lru_cache(maxsize=4096)
@@ -73,27 +80,36 @@ def sentences(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(spans)
 
 
+@lru_cache(maxsize=4096)
 def scope_of(text: str, start: int, end: int) -> Scope:
-    """The sentence and the clause around `text[start:end]`."""
+    """The sentence and the clause around `text[start:end]`; for a mention in brackets also the clause around those."""
     sentence = next(((a, b) for a, b in sentences(text) if a <= start < b), (0, len(text)))
-    a, b = sentence
-    depth = opened = 0
+    bracket = _bracket(text, sentence, start)
+    if bracket is None:
+        return Scope(text, sentence, _clause(text, *sentence, start, end))
+    return Scope(text, sentence, _clause(text, *bracket, start, end), _clause(text, *sentence, bracket[0], bracket[1]))
+
+
+def _bracket(text: str, sentence: tuple[int, int], start: int) -> tuple[int, int] | None:
+    """The inside of the innermost bracket that holds `start`."""
+    opened = text.rfind("(", sentence[0], start)
+    closed = text.find(")", opened) if opened >= 0 else -1
+    return (opened + 1, closed) if opened >= 0 and start < closed <= sentence[1] else None
+
+
+def _clause(text: str, a: int, b: int, start: int, end: int) -> tuple[int, int]:
+    """The part between commas, dashes and contrasting words; commas inside brackets do not count."""
     borders = [a]
+    depth = 0
     for offset in range(a, b):
         char = text[offset]
-        if char in "((":
-            depth, opened = depth + 1, offset if depth == 0 else opened
-        elif char in "))" and depth:
-            depth -= 1
-            if depth == 0 and opened < start <= offset:
-                return Scope(text, sentence, (opened + 1, offset))
-        elif depth == 0 and char in ",、，" and not _thousands(text, offset):
+        depth = max(0, depth + (char == "(") - (char == ")"))
+        if depth == 0 and char in ",、，" and not _thousands(text, offset):
             borders.append(offset + 1)
     borders += [match.end() for match in _CLAUSE_BREAK.finditer(text, a, b)]
-    borders.sort()
     left = max((border for border in borders if border <= start), default=a)
     right = min((border for border in borders if border > start and border >= end), default=b)
-    return Scope(text, sentence, (left, right))
+    return left, right
 
 
 def _thousands(text: str, offset: int) -> bool:
@@ -157,24 +173,38 @@ def judge(
     if kind == "stated":
         kind = context
     before = scope.text[scope.sentence[0] : start]
-    optional = found("stance.optional", scope.part) or found("stance.optional", before[:60])
-    planned = found("stance.planned", scope.part)
+    optional = found("stance.optional", scope.wide) or found("stance.optional", before[:60])
+    planned = found("stance.planned", scope.wide)
     return Stance(kind, planned, optional)
 
 
 def _in_exclusions(statement: Statement, start: int, end: int) -> Kind:
-    """Inside an out-of-scope section: the head of an item is excluded, the reason behind it is no statement."""
+    """In an out-of-scope section the head of an item is excluded if it speaks of the subject and little else."""
     lead = len(statement.text) - len(statement.text.lstrip())
     head = pattern("rules.reason").search(statement.text, lead + 2)
     if head is not None and start >= head.start():
         return "aside"
-    return "aside" if pattern("rules.keeps_role").match(statement.text[end : end + 40]) else "excluded"
+    return "excluded" if focused(statement, start, end) else "aside"
+
+
+def focused(statement: Statement, start: int, end: int) -> bool:
+    """Whether the words around a mention only speak of having it: `global CDN setup`, not `CDN cache headers`."""
+    text = statement.text
+    head = pattern("rules.reason").search(text, end)
+    right = head.start() if head is not None else len(text)
+    borders = [m.span() for m in _LISTED.finditer(text, 0, right)]
+    left = max((b for _, b in borders if b <= start), default=0)
+    right = min((a for a, _ in borders if a >= end), default=right)
+    rest = (text[left:start] + " " + text[end:right]).replace("(", " ").split()
+    return len(rest) <= 5 and all(
+        found("rules.setup", word.strip(".:;,'\"")) or not word.strip(".:;-") for word in rest
+    )
 
 
 def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention], *, conditions: bool) -> Kind:
     if found("stance.question", scope.whole):
         return "open"
-    if found("stance.undecided", scope.part):
+    if found("stance.undecided", scope.wide):
         return "undecided"
     if _negated_before(scope, start) or _negated_after(scope, end, family):
         return "excluded"
@@ -183,11 +213,11 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
     before = scope.text[scope.clause[0] : start]
     if found("stance.past_before", before) and not found("stance.past_exempt", scope.whole):
         return "past"
-    if found("stance.example_before", before) or found("stance.future", scope.part):
+    if found("stance.example_before", before) or found("stance.future", scope.wide):
         return "open"
     if found("stance.conditional", scope.whole) or (conditions and _in_condition(scope, start, end)):
         return "open"
-    if found("stance.development", scope.part) and not found("stance.production", scope.part):
+    if found("stance.development", scope.wide) and not found("stance.production", scope.wide):
         return "development"
     return "stated"
 
@@ -211,7 +241,13 @@ def _noun_gap(gap: str) -> bool:
 
 
 def _negated_after(scope: Scope, end: int, family: Sequence[Mention]) -> bool:
-    tail = scope.text[end : min(_clause_end(scope, end, family), end + 60)]
+    if scope.around is not None and _denied(scope.text[scope.clause[1] : min(scope.around[1], scope.clause[1] + 40)]):
+        return True
+    return _denied(scope.text[end : min(_clause_end(scope, end, family), end + 60)])
+
+
+def _denied(tail: str) -> bool:
+    """Whether a negation follows at once in `tail`, the text behind a mention."""
     match = pattern("stance.negation_after").search(tail)
     if match is None:
         return False

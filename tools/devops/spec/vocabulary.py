@@ -1,19 +1,21 @@
 """The words of `vocabulary.yaml`, compiled once.
 
-Patterns are case-insensitive and ASCII-bounded, so `\\b` holds between a Latin word and a Korean particle. No pattern
-holds an unbounded repeat of anything that can match long runs twice, so matching stays linear in practice.
+Patterns are case-insensitive and ASCII-bounded, so `\\b` holds between a Latin word and a Korean particle. Every repeat
+is bounded. Whether a list occurs at all is asked of RE2, in one linear pass; Python's engine, which knows
+look-around and positions, only works where the answer is yes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 FLAGS = re.IGNORECASE | re.ASCII
+_TOKEN = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?<?[=!]|[()]|[^\\\[()]+", re.DOTALL)
 _BEFORE = r"(?<![A-Za-z0-9_.@-])"
 _AFTER = (
     r"(?![A-Za-z0-9_])(?!\.(?:ts|js|py|json|ya?ml|toml|md|sql|conf|config|tsx|mjs|go|sh)\b)(?!-(?:js|py|client|sdk)\b)"
@@ -63,7 +65,26 @@ def pattern(path: str) -> re.Pattern[str]:
 
 def found(path: str, text: str) -> bool:
     """Whether any expression of the list at `path` occurs in `text`."""
-    return pattern(path).search(text) is not None
+    gate, exact = _gate(path)
+    return gate.search(text) is not None and (exact or pattern(path).search(text) is not None)
+
+
+@cache
+def _gate(path: str) -> tuple[Any, bool]:
+    """RE2 for the list at `path`, and whether it is exact. Look-around, unknown to RE2, is dropped: more gets in."""
+    node: Any = words()
+    for part in path.split("."):
+        node = node[part]
+    return loose([str(item) for item in node])
+
+
+def loose(expressions: Sequence[str]) -> tuple[Any, bool]:
+    """The expressions as one RE2 pattern without look-around, and whether none had to be dropped."""
+    import re2
+
+    plain = [_without_look_around(expression) for expression in expressions]
+    joined = "|".join(f"(?:{expression})" for expression in plain)
+    return re2.compile(f"(?i){joined}"), plain == list(expressions)
 
 
 def last(path: str, text: str) -> re.Match[str] | None:
@@ -94,8 +115,34 @@ def _name(value: str, entry: Any) -> Name:
     )
 
 
+def _without_look_around(expression: str) -> str:
+    kept, depth, dropped_at = [], 0, 0
+    for piece in _TOKEN.findall(expression):
+        if piece.startswith("("):
+            depth += 1
+            if not dropped_at and piece.startswith(("(?=", "(?!", "(?<=", "(?<!")):
+                dropped_at = depth
+        if not dropped_at:
+            kept.append(piece)
+        if piece == ")":
+            dropped_at = 0 if dropped_at == depth else dropped_at
+            depth -= 1
+    return "".join(kept)
+
+
+@cache
+def _names_gate(path: str) -> Any:
+    terms: list[str] = []
+    for entry in words()[path].values():
+        terms += entry if isinstance(entry, list) else [*entry.get("terms", ()), *entry.get("exact", ())]
+    return loose(terms)[0]
+
+
+@lru_cache(maxsize=1024)
 def mentions(path: str, text: str) -> list[Mention]:
     """Every name of the list in `text`, in order; where two overlap the longer one stays."""
+    if _names_gate(path).search(text) is None:
+        return []
     hits = [hit for name in names(path) for hit in _hits(name, text)]
     hits.sort(key=lambda hit: (hit.start, -(hit.end - hit.start)))
     kept: list[Mention] = []
