@@ -140,6 +140,7 @@ _COUNTRY = {
     "cdg1": "FR", "arn1": "SE", "cpt1": "ZA", "dxb1": "AE", "us-west2": "US", "us-east4-eqdc4a": "US",
     "europe-west4-drams3a": "NL", "asia-southeast1-eqsg3a": "SG",
 }  # fmt: skip
+_EU = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())  # noqa: SIM905
 _HOST = re.compile(r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)")
 _REF = re.compile(r"refs/heads/([\w./-]+)")
 
@@ -381,9 +382,10 @@ def _regions(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
     if stated is None or stated.status != "stated":
         return
     wanted = {str(mapping(item).get("country")) for item in sequence(stated.value)} - {"None"}
+    accepted = wanted | (_EU if "EU" in wanted else frozenset())
     for claim in _of(claims, "region"):
         country = _COUNTRY.get(claim.value)
-        if wanted and country and country not in wanted:
+        if wanted and country and country not in accepted:
             message = f"{claim.value} is in {country}; the SPEC names {', '.join(sorted(wanted))}."
             yield RULES.at("region", claim.file, claim.line, message)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from tools.devops.checks.gate import Gate, Subject, each, readable
+from tools.devops.checks.gate import Gate, Subject, each
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.handover import HandoverError, parse
 from tools.devops.types import Finding
@@ -39,10 +39,6 @@ RULES = Rules(
 PLACEHOLDER = re.compile(
     r"\b(TODO|TBD|FIXME|XXX)\b|\{\{|\{%|<\s*(your|insert|fill|todo)\b[^>]*>|lorem ipsum", re.IGNORECASE
 )
-_SUBJECTS = {
-    "health": re.compile(r"health|/ready|헬스|상태 확인", re.IGNORECASE),
-    "json_logs": re.compile(r"json.{0,20}log|structured log|log.{0,20}json|JSON 로그|구조화된? 로", re.IGNORECASE),
-}
 
 
 def select(subject: Subject) -> tuple[str, ...]:
@@ -51,14 +47,6 @@ def select(subject: Subject) -> tuple[str, ...]:
         for path in subject.tree.files
         if path.startswith("docs/") and re.fullmatch(r"handover-[\w.-]+\.md", PurePosixPath(path).name)
     )
-
-
-def asked_for(subject: Subject, what: str) -> str | None:
-    """The hand-over message that asks for a readiness subject, None when none does."""
-    for path, text in readable(select(subject), subject.tree.text):
-        if _SUBJECTS[what].search(text):
-            return path
-    return None
 
 
 def check(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:

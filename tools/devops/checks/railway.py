@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 
 from tools.devops.checks import dockerfile
 from tools.devops.checks.cron import shortest_gap_minutes
-from tools.devops.checks.documents import Document, mapping, schema_findings
+from tools.devops.checks.documents import mapping, schema_findings
 from tools.devops.checks.gate import CouldNotRunError, Gate, Linter, Subject, each, readable
 from tools.devops.checks.linters import railway_sdk
 from tools.devops.checks.railway_program import Call, parse_program
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import own
-from tools.devops.types import Finding
+from tools.devops.types import Finding, Severity
 
 _DOCS = "docs.railway.com"
 _CONFIG = f"{_DOCS}/config-as-code/reference, as of 2026-08"
@@ -117,6 +118,7 @@ RULES = Rules(
     },
 )
 
+END_OF_LEGACY = date(2026, 12, 1)
 REGIONS = frozenset({"us-west2", "us-east4-eqdc4a", "europe-west4-drams3a", "asia-southeast1-eqsg3a"})
 LEGACY = ("railway.json", "railway.toml")
 _FIXED = re.compile(r"(--port[= ]|-p |--bind[= ]\S*:|-b \S*:)\d{2,5}\b")
@@ -133,7 +135,9 @@ def check(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
     programs = tuple(path for path in files if "/railway." in path and ".railway/" in path)
     legacy = tuple(path for path in files if path not in programs)
     for path in legacy:
-        yield RULES.at("legacy", path, 0, "This format is no longer read from 2026-12-01.")
+        ended = not programs and datetime.now(UTC).date() >= END_OF_LEGACY
+        message = f"This format is not read from {END_OF_LEGACY} on."
+        yield RULES.at("legacy", path, 0, message, severity="error" if ended else None)
         if programs:
             yield RULES.at("two-owners", path, 0, f"{programs[0]} manages the project as well.")
     yield from each(legacy, lambda path: _legacy(subject, path))
@@ -157,21 +161,35 @@ def _legacy(subject: Subject, path: str) -> Iterator[Finding]:
     if builder == "NIXPACKS":
         yield RULES.at("nixpacks", path, document.line("build", "builder"), "The builder is NIXPACKS.")
     uses_dockerfile = builder == "DOCKERFILE" or (dockerfiles and "Dockerfile" in subject.tree)
-    yield from _deploy(document, ("deploy",), deploy, uses_dockerfile)
+    health = _has_health_route(subject)
+
+    def line_in(*place: str) -> Callable[[str], int]:
+        return lambda key: document.line(*place, key)
+
+    yield from deploy_findings(path, deploy, uses_dockerfile, line_in("deploy"), "", health)
     for name, environment in mapping(top.get("environments")).items():
         override = mapping(mapping(environment).get("deploy"))
         if override:
-            yield from _deploy(document, ("environments", name, "deploy"), {**deploy, **override}, uses_dockerfile)
+            at = line_in("environments", name, "deploy")
+            yield from deploy_findings(path, {**deploy, **override}, uses_dockerfile, at, "", health)
 
 
-def _deploy(document: Document, path: tuple[str, ...], deploy: dict[str, Any], dockerfile: bool) -> Iterator[Finding]:
-    yield from deploy_findings(document.file, deploy, dockerfile, lambda key: document.line(*path, key))
+def _has_health_route(subject: Subject) -> bool:
+    """Whether the code has a health route, as far as is known."""
+    try:
+        units = subject.project.units
+    except CouldNotRunError:
+        return True
+    return not units or any(unit.health_path for unit in units)
 
 
 def deploy_findings(
-    file: str, deploy: dict[str, Any], dockerfile: bool, line: Callable[[str], int], name: str = ""
+    file: str, deploy: dict[str, Any], dockerfile: bool, line: Callable[[str], int], name: str, known_health: bool
 ) -> Iterator[Finding]:
-    """Rules on one deploy block, whichever file it came from. `line(key)` gives a key's line, `name` the service."""
+    """Rules on one deploy block, whichever file it came from. `line(key)` gives a key's line, `name` the service.
+
+    A health check that is not set is a warning when the code has no route to check: the health gate asks for that.
+    """
     start = str(deploy.get("startCommand") or "")
     cron = deploy.get("cronSchedule")
     if dockerfile and "$" in start and not _SHELL.match(start):
@@ -187,7 +205,8 @@ def deploy_findings(
         if deploy.get("restartPolicyType") == "ALWAYS":
             yield RULES.at("cron-restart", file, line("restartPolicyType"), "A cron service is always restarted.")
     elif not deploy.get("healthcheckPath") and not _WORKER.search(f"{name} {start}"):
-        yield RULES.at("health", file, line("healthcheckPath"), "There is no healthcheckPath.")
+        severity: Severity | None = None if known_health else "warning"
+        yield RULES.at("health", file, line("healthcheckPath"), "There is no healthcheckPath.", severity=severity)
     if not cron and not deploy.get("drainingSeconds"):
         yield RULES.at("drain", file, line("drainingSeconds"), "drainingSeconds is not set, or 0.")
     regions = mapping(deploy.get("multiRegionConfig"))
@@ -210,7 +229,8 @@ def _program(subject: Subject, path: str) -> Iterator[Finding]:
         deploy = _deploy_of(call)
         if not call.dynamic & {"deploy"}:
             is_image = "image(" in call.source
-            yield from deploy_findings(path, deploy, dockerfile or is_image, call.line_of, call.name)
+            health = _has_health_route(subject)
+            yield from deploy_findings(path, deploy, dockerfile or is_image, call.line_of, call.name, health)
 
 
 def _deploy_of(call: Call) -> dict[str, Any]:

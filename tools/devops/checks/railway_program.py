@@ -145,8 +145,11 @@ def _judge(node: ast.AST, imported: set[str], program: Program) -> None:
     elif isinstance(node, ast.Call):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         method = isinstance(node.func, ast.Attribute) and node.func.attr in ("random_string", "is_environment")
-        if (name not in imported or name == "fn") and not method:
-            program.problems.append((line, "Only names imported from railway_sdk may be called, and not fn."))
+        if name == "fn":
+            program.problems.append((line, "fn reads another file; deploy the function as a service."))
+        elif name not in imported and not method:
+            what = f"{name[:40]!r} is called, but not imported from railway_sdk." if name else "Call names only."
+            program.problems.append((line, what))
     elif isinstance(node, ast.keyword) and node.arg is None:
         program.problems.append((line, "Write keywords out instead of unpacking them."))
 

@@ -1,7 +1,7 @@
 """The `health` and `json_logging` gates: what production needs from the code itself.
 
-The code belongs to the backend's owner. What it lacks is an error, unless a hand-over message asks for it: then the
-finding is a warning that says so.
+The code belongs to the backend's owner. What it lacks is an error, unless a document of this delivery (a hand-over
+message, the monitoring guide with its template) asks for it: then the finding is a warning that says which.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from tools.devops.checks import handovers
 from tools.devops.checks.gate import Gate, Subject, readable
-from tools.devops.checks.handovers import asked_for
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.types import DeployUnit, Finding
 
@@ -56,6 +56,11 @@ LOGGING_RULES = Rules(
     },
 )
 
+_GUIDE = re.compile(r"docs/(.+/)?[\w.-]*monitoring[\w.-]*\.md")
+_SUBJECTS = {
+    "health": re.compile(r"health|/ready|헬스|상태 확인", re.IGNORECASE),
+    "json_logs": re.compile(r"json.{0,20}log|structured log|log.{0,20}json|JSON 로그|구조화된? 로", re.IGNORECASE),
+}
 _SOURCE = (
     ".py",
     ".js",
@@ -101,11 +106,20 @@ def check_health(subject: Subject, _files: tuple[str, ...]) -> Iterator[Finding]
 
 
 def _missing(subject: Subject, rules: Rules, unit: DeployUnit, what: str, message: str) -> Finding:
-    asked = asked_for(subject, what)
+    asked = _asked_for(subject, what)
     if asked:
         message = f"{message} {asked} asks for it."
     place = "." if unit.path == "." else unit.path
     return rules.at("missing", place, 0, message, severity="warning" if asked else None)
+
+
+def _asked_for(subject: Subject, what: str) -> str | None:
+    """The document that asks for a readiness subject, None when none does."""
+    guides = (path for path in subject.tree.files if _GUIDE.fullmatch(path))
+    for path, text in readable((*handovers.select(subject), *guides), subject.tree.text):
+        if _SUBJECTS[what].search(text):
+            return path
+    return None
 
 
 def _route(subject: Subject, unit: DeployUnit, route: str, databases: list[str]) -> Iterator[Finding]:

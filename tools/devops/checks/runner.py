@@ -129,8 +129,9 @@ def _own(gate: Gate, subject: Subject, files: tuple[str, ...], wanted: tuple[str
 def _lint(gate: str, linter: Linter, subject: Subject, files: tuple[str, ...]) -> Check:
     if linter.locate() is None:
         return Check(gate, linter.tool, "not_verified", files, detail=f"{linter.tool} is not installed")
+    plain = tuple(path for path in files if subject.tree.is_plain(path))  # the others are findings of the own rules
     try:
-        findings, reason = _collect(linter.run, subject, files)
+        findings, reason = _collect(linter.run, subject, plain)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         findings, reason = (), f"{linter.tool} gave an answer of an unknown shape ({type(error).__name__})"
     return _verdict(gate, linter.tool, files, findings, reason)

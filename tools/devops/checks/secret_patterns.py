@@ -39,7 +39,7 @@ PATTERNS: dict[str, str] = {
 }
 
 _PLACEHOLDER = re.compile(
-    r"change|replace|example|placeholder|dummy|sample|insert|your|todo|xxx|\.\.\.|dev(elopment)?[-_]|local|test[-_]?only"
+    r"change|replace|example|placeholder|dummy|sample|insert|your|todo|xxx|\.\.\.|dev(elopment)?[-_]|local|tests?([-_]|\b)|ci[-_]|[-_]only|dummy"
     r"|not[-_]?(a|for)[-_]|in[-_]production|fake|redacted|generated|<|>|\*\*\*",
     re.IGNORECASE,
 )
@@ -79,6 +79,11 @@ def find_secrets(text: str) -> Iterator[Secret]:
         line, position = line + text.count("\n", position, found.start()), found.start()
         if _usable(kinds[index], value):
             yield Secret(kinds[index], line)
+
+
+def is_placeholder(value: str) -> bool:
+    """True for values that say themselves that they are no secret (`change-me`, `test-only`, `<your key>`)."""
+    return bool(_PLACEHOLDER.search(value))
 
 
 def _usable(kind: str, value: str) -> bool:

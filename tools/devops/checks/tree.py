@@ -98,6 +98,15 @@ class Tree:
             raise text
         return text
 
+    def is_plain(self, path: str) -> bool:
+        """Whether another program may be given `path`: a regular file inside the project, not too large. Not opened."""
+        try:
+            target = (self.root / path).resolve(strict=True)
+            status = target.stat()
+        except (OSError, RuntimeError):
+            return False
+        return target.is_relative_to(self.root) and stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES
+
     def _read(self, path: str) -> str:
         full = self.root / path
         try:
@@ -141,5 +150,7 @@ def folder_of(path: str) -> str:
 
 def join(folder: str, path: str) -> str | None:
     """`path` seen from `folder`, as a normal relative path; None when it leaves the project."""
+    if path.startswith("/"):
+        return None
     joined = os.path.normpath(f"{folder}/{path}").replace(os.sep, "/")
-    return None if joined.startswith(("..", "/")) else joined
+    return None if joined.startswith("..") else joined

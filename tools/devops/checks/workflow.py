@@ -14,6 +14,7 @@ from tools.devops.checks.gate import Gate, Linter, Subject, each
 from tools.devops.checks.linters import actionlint, zizmor
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import vendored
+from tools.devops.checks.secret_patterns import is_placeholder
 from tools.devops.checks.workflow_model import Job, Workflow, read_workflow
 from tools.devops.types import Finding
 
@@ -126,7 +127,6 @@ _ATTACKER = re.compile(
     r"|workflow_run|release|inputs)\b[^}]*|head_ref|ref_name)[^}]*\}\}|\$\{\{[^}]*\binputs\.[^}]*\}\}"
 )
 _SECRET_KEY = re.compile(r"(^|[-_])(password|passwd|token|secret|api[-_]?key|private[-_]?key)$", re.IGNORECASE)
-_TEST_VALUE = re.compile(r"test|ci-|dummy|example|change|not-a|local|fake|only", re.IGNORECASE)
 _HEALTH = re.compile(r"curl|wget|urlopen|urllib|httpx|fetch\(|health|smoke|rollout status|livez|readyz", re.IGNORECASE)
 _FAILURE = re.compile(r"failure\(\)|always\(\)|rollback|rollout undo|roll back", re.IGNORECASE)
 
@@ -203,7 +203,7 @@ def _steps(workflow: Workflow) -> Iterator[Finding]:
 def _literals(file: str, line: int, values: dict[str, Any]) -> Iterator[Finding]:
     for key, value in values.items():
         literal = isinstance(value, str) and len(value) >= 12 and "${{" not in value
-        if literal and _SECRET_KEY.search(key) and not _TEST_VALUE.search(value):
+        if literal and _SECRET_KEY.search(key) and not is_placeholder(value):
             yield RULES.at("literal-secret", file, line, f"{key[:60]} has a literal value.")
 
 
@@ -258,24 +258,24 @@ def _pipeline(workflow: Workflow, branch: str | None) -> Iterator[Finding]:
 
 
 def _order(workflow: Workflow) -> Iterator[Finding]:
-    """Test before build before deploy, among the jobs of one file; a job that does two of these orders itself."""
+    """Test before build before deploy, among the jobs of one file; a job that does two of these orders itself.
+
+    With several units in one file a job waits for the jobs of its own unit, so one of each kind is enough.
+    """
     jobs = workflow.jobs.values()
-    tests, builds = [job for job in jobs if job.tests], [job for job in jobs if job.builds]
+    tests = [job for job in jobs if job.tests and not job.deploys]
+    builds = [job for job in jobs if job.builds and not job.deploys]
     for job in jobs:
         before = workflow.ancestors(job)
-        if job.deploys and not job.preview:
-            due = [
-                other.id
-                for other in (*tests, *builds)
-                if other.id not in before and other is not job and not other.deploys
-            ]
-        elif job.builds and not job.tests:
-            due = [other.id for other in tests if other.id not in before and not other.deploys]
-        else:
-            due = []
+        due = []
+        if tests and not job.tests and not job.preview and (job.builds or job.deploys):
+            due += [] if before & {other.id for other in tests} else [other.id for other in tests]
+        if builds and not job.builds and job.deploys and not job.preview:
+            due += [] if before & {other.id for other in builds} else [other.id for other in builds]
         if due:
-            names = ", ".join(sorted(set(due)))
-            yield RULES.at("order", workflow.file, job.line, f"Job {job.id} does not wait for {names[:100]}.")
+            yield RULES.at(
+                "order", workflow.file, job.line, f"Job {job.id} does not wait for {' or '.join(due)[:100]}."
+            )
     if not tests and any(job.deploys and not job.preview for job in jobs) and not workflow.called:
         job = next(job for job in jobs if job.deploys and not job.preview)
         yield RULES.at(

@@ -27,8 +27,7 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
     if program is None:
         raise CouldNotRunError("actionlint is not installed")
     shellcheck = process.program("shellcheck")()
-    usable = [path for path in files if _is_text(subject, path)]
-    if not usable:
+    if not files:
         return
     with tempfile.TemporaryDirectory(prefix="expert-devops-actionlint-") as folder:
         config = Path(folder) / "actionlint.yaml"
@@ -36,21 +35,13 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
         argv = [
             *(str(program), "-no-color", "-format", "{{json .}}", "-pyflakes=", f"-shellcheck={shellcheck or ''}"),
             *("-config-file", str(config)),
-            *(f"./{path}" for path in usable),
+            *(f"./{path}" for path in files),
         ]
         output = process.run(argv, cwd=subject.tree.root, ok=(0, 1))
     for item in process.parse_output("actionlint", output):
         yield _finding(item)
     if shellcheck is None:
         raise CouldNotRunError("shellcheck is not installed, so the scripts in `run` were not checked")
-
-
-def _is_text(subject: Subject, path: str) -> bool:
-    try:
-        subject.tree.text(path)
-    except BadFileError:
-        return False
-    return True
 
 
 def _configuration(subject: Subject) -> dict[str, Any]:

@@ -18,6 +18,8 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
     program = locate()
     if program is None:
         raise CouldNotRunError("cfn-lint is not installed")
+    if not files:
+        return
     argv = [str(program), "--format", "json", "--config-file", "/dev/null", "--", *(f"./{path}" for path in files)]
     output = process.run(argv, cwd=subject.tree.root, ok=(0, 2, 4, 6, 8, 10, 12, 14), timeout=120)
     for item in process.parse_output("cfn-lint", output):

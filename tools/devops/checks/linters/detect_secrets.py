@@ -18,11 +18,7 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
     if program is None:
         raise CouldNotRunError("detect-secrets is not installed")
     root = subject.tree.root
-    usable = [
-        f"./{path}"
-        for path in files
-        if not Path(path).name.startswith(".env") and (root / path).resolve().is_relative_to(root)
-    ]
+    usable = [f"./{path}" for path in files if not Path(path).name.startswith(".env")]
     if not usable:
         return
     argv = [str(program), "scan", "--no-verify", *usable]

@@ -19,12 +19,12 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
         try:
             hcl2.loads(text + "\n")
         except (LarkError, RecursionError) as error:
-            line = getattr(error, "line", 0)
+            line, last = getattr(error, "line", 0), len(text.splitlines()) or 1
             yield Finding(
                 rule="syntax",
                 severity="error",
                 file=path,
-                line=line if isinstance(line, int) and line > 0 else text.count("\n") + 1,
+                line=min(line, last) if isinstance(line, int) and line > 0 else last,
                 message="This is not valid HCL.",
                 why="terraform refuses the whole folder.",
                 fix="Look for an unbalanced brace, quote or bracket at or above this line.",

@@ -49,10 +49,10 @@ def run(
     cwd: Path | None = None,
     stdin: str = "",
     env: Mapping[str, str] | None = None,
-    timeout: float = TIMEOUT_SECONDS,
+    timeout: float | None = None,
 ) -> str:
     """Standard output of `argv`; see `_execute` for what the child gets and what is raised."""
-    return _execute(argv, ok, cwd, stdin, env, timeout)[1]
+    return _execute(argv, ok, cwd, stdin, env, timeout or TIMEOUT_SECONDS)[1]
 
 
 def exit_code(argv: Sequence[str], *, ok: Sequence[int], stdin: str = "", env: Mapping[str, str] | None = None) -> int:

@@ -19,9 +19,8 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
     program = locate()
     if program is None:
         raise CouldNotRunError("yamllint is not installed")
-    inside = [f"./{path}" for path in files if (subject.tree.root / path).resolve().is_relative_to(subject.tree.root)]
-    argv = [str(program), "-f", "parsable", "-d", _CONFIG, *inside]
-    output = process.run(argv, cwd=subject.tree.root, ok=(0, 1)) if inside else ""
+    argv = [str(program), "-f", "parsable", "-d", _CONFIG, *(f"./{path}" for path in files)]
+    output = process.run(argv, cwd=subject.tree.root, ok=(0, 1)) if files else ""
     for line in output.splitlines():
         found = _LINE.fullmatch(line)
         if found is None:
