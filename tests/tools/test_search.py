@@ -271,6 +271,7 @@ _patterns = st.recursive(
         optional={
             "-i": st.booleans(),
             "-o": st.booleans(),
+            "multiline": st.booleans(),
             "-A": st.integers(0, 2),
             "-B": st.integers(0, 2),
             "head_limit": st.integers(0, 6),

@@ -40,7 +40,9 @@ def lines_from(query: Query, number: int, block: bytes, spans: list[tuple[int, i
     """Matched lines as `Line`s: `block` begins at line `number`, `spans` are the matches in it as byte offsets."""
     if query.only_matching:
         return [
-            Line(number + block.count(b"\n", 0, start), _text(block[start:end])) for start, end in spans if start < end
+            Line(number + block.count(b"\n", 0, start), _text(block[start:end].removesuffix(b"\n")))
+            for start, end in spans
+            if start < end
         ]
     lines, offset = [], 0
     for index, line in enumerate(block.removesuffix(b"\n").split(b"\n")):

@@ -14,7 +14,7 @@ from typing import Any
 
 from tools.paths import Place
 from tools.search.query import Found, Line, Query, context_line, lines_from
-from tools.search.scan import MAX_FILE_BYTES, text_of
+from tools.search.scan import MAX_FILE_BYTES, texts
 from tools.text import cap, clean
 from tools.tool import ToolError
 
@@ -59,8 +59,8 @@ async def search(program: str, env: Mapping[str, str], query: Query, start: Plac
         reason = errors.decode("utf-8", "replace").strip().removeprefix("regex parse error:").strip()
         raise ToolError(f"The pattern is not a valid regular expression:\n{cap(clean(reason), 1000)}")
     found = await asyncio.to_thread(_parsed, query, output)
-    by_path = {name: found[name] for name in names if name in found}
-    return await asyncio.to_thread(_searchable, start, dict(zip(names, paths, strict=True)), by_path)
+    lines = {path: found[name] for name, path in zip(names, paths, strict=True) if found.get(name)}
+    return await asyncio.to_thread(_searchable, start, lines)
 
 
 async def _read(child: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
@@ -97,8 +97,6 @@ def _raw(value: dict[str, Any]) -> bytes:
     return value["text"].encode() if "text" in value else base64.b64decode(value["bytes"])
 
 
-def _searchable(start: Place, names: dict[str, str], found: dict[str, tuple[Line, ...]]) -> list[Found]:
+def _searchable(start: Place, lines: dict[str, tuple[Line, ...]]) -> list[Found]:
     """Without files that are binary, or that are not what the walk saw any more."""
-    return [
-        Found(names[name], lines) for name, lines in found.items() if lines and text_of(start, names[name]) is not None
-    ]
+    return [Found(path, lines[path]) for path, _ in texts(start, list(lines))]

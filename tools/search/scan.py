@@ -8,12 +8,15 @@ find the same lines; which part of a line `-o` shows may differ where something 
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
 from typing import Any
 
 from tools.files.encoding import is_binary
-from tools.paths import Place, read_bytes
+from tools.paths import Place, directory_of, open_regular
 from tools.search.query import Found, Line, Query, context_line, lines_from
 from tools.tool import ToolError
 
@@ -98,22 +101,28 @@ def _only_ripgrep(what: str) -> ToolError:
 def scan(query: Query, start: Place, paths: Sequence[str]) -> Iterator[Found]:
     """The files among `paths` (relative to `start`) that match, in order."""
     pattern = compiled(query)
-    for path in paths:
-        content = text_of(start, path)
+    for path, content in texts(start, paths):
         if content and pattern.search(content):
             lines = _matching(query, pattern, content)
             if lines:
                 yield Found(path, lines)
 
 
-def text_of(start: Place, path: str) -> bytes | None:
-    """A file's content as UTF-8 bytes; None for what is not searched: binary, unreadable, too large, not a file."""
-    real = start.real / path if path else start.real
-    try:
-        content, _ = read_bytes(Place(real, real, start.anchor), MAX_FILE_BYTES)
-    except (OSError, ToolError):
-        return None
-    if is_binary(content):
+def texts(start: Place, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Each path with its content as UTF-8, without what is not searched: binary, unreadable, too large, not a file."""
+    for folder, group in groupby(paths, lambda path: path.rpartition("/")[0]):
+        place = Place(start.path, start.real / folder / "x" if paths != [""] else start.real, start.anchor)
+        with suppress(OSError), directory_of(place) as (directory, own_name):
+            for path in group:
+                with suppress(OSError, ToolError):
+                    with os.fdopen(open_regular(directory, path.rpartition("/")[2] or own_name), "rb") as file:
+                        content = _utf8(file.read(MAX_FILE_BYTES + 1))
+                    if content is not None:
+                        yield path, content
+
+
+def _utf8(content: bytes) -> bytes | None:
+    if len(content) > MAX_FILE_BYTES or is_binary(content):
         return None
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
         if content.startswith(mark):
@@ -142,16 +151,25 @@ def _blocks_by_line(pattern: Any, content: bytes) -> Iterator[tuple[int, bytes, 
 
 
 def _blocks_across(pattern: Any, content: bytes) -> Iterator[tuple[int, bytes, list[tuple[int, int]]]]:
-    """The lines that each match touches, as one block a match."""
+    """The lines that matches touch, as one block for matches on the same or on neighbouring lines."""
     number, counted = 1, 0
+    first, last = 0, -2
+    spans: list[tuple[int, int]] = []
     for match in pattern.finditer(content):
         start = content.rfind(b"\n", 0, match.start()) + 1
+        if start >= len(content):
+            break  # an empty match behind the last newline is on no line
         end = content.find(b"\n", max(match.start(), match.end() - 1))
         end = len(content) if end < 0 else end
-        if start >= len(content):
-            return  # an empty match behind the last newline is on no line
-        number, counted = number + content.count(b"\n", counted, start), start
-        yield number, content[start:end], [(match.start() - start, match.end() - start)]
+        if start > last + 1:
+            if spans:
+                yield number, content[first : last + 1], [(a - first, b - first) for a, b in spans]
+            number, counted = number + content.count(b"\n", counted, start), start
+            first, spans = start, []
+        last = max(last, end)
+        spans.append(match.span())
+    if spans:
+        yield number, content[first : last + 1], [(a - first, b - first) for a, b in spans]
 
 
 def _with_context(query: Query, content: bytes, found: list[Line]) -> tuple[Line, ...]:
