@@ -95,8 +95,7 @@ def is_untouched(text: str) -> bool:
     found = _STAMP.search(text)
     if found is None:
         return False
-    rest = text[: found.start()] + text[found.end() + 1 :]
-    return _digest(rest) == found[1]
+    return _digest(_unstamped(text)) == found[1]
 
 
 def _digest(text: str) -> str:
@@ -113,7 +112,13 @@ def _comment_style(path: str) -> str | None:
 
 def _same(existing: str, new: str) -> bool:
     """Equal but for line endings and the stamp."""
-    return _STAMP.sub("", existing.replace("\r\n", "\n")).strip() == _STAMP.sub("", new).strip()
+    return _unstamped(existing).strip() == _unstamped(new).strip()
+
+
+def _unstamped(text: str) -> str:
+    text = text.replace("\r\n", "\n")
+    found = _STAMP.search(text)
+    return text[: found.start()] + text[found.end() + 1 :] if found else text
 
 
 # --- merging -------------------------------------------------------------------------------------------------------

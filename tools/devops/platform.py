@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tools.devops.types import Decision, DeployUnit, PlatformSign, Project, Spec
+from tools.devops.types import Decision, DeployUnit, PlatformSign, Project, Source, Spec
 from tools.ports import Option, Question
 from tools.resources import data_root
 
@@ -22,6 +22,11 @@ Language = Literal["en", "ko"]
 
 _RULES = Path(__file__).with_name("platforms.yaml")
 _ACTIONS = "do-workflow-project/actions.yaml"
+ARCHITECTURE = "docs/deployment/architecture.md"
+"""Where a run records its decisions, for people and for the next run."""
+
+_RECORD = re.compile(r"^\| `(platform(?::[^`\n]+)?)` \| (\S+) \| (\S+) \| (.*) \|$", re.MULTILINE)
+_RECORDED: Mapping[str, Source] = {"user": "user", "사용자": "user", "assumption": "default", "가정": "default"}
 _FRONTEND = frozenset({"frontend", "static"})
 _NOT_HOSTING = frozenset({"docker", "other", "undecided", ""})
 """Values a SPEC may give that name no place to run."""
@@ -155,11 +160,7 @@ def language_of(spec: Spec | None) -> Language:
     """The language of questions and documents: the configured conversation language, else the SPEC's, else English."""
     if spec is None:
         return "en"
-    section = spec.config.get("language", {})
-    configured = spec.config.get("conversation_language")
-    if isinstance(section, Mapping):
-        configured = configured or section.get("conversation_language") or section.get("conversation")
-    return "ko" if str(configured or spec.language).lower().startswith("ko") else "en"
+    return "ko" if str(spec.config.get("language") or spec.language).lower().startswith("ko") else "en"
 
 
 # --- choosing ----------------------------------------------------------------------------------------------------
@@ -171,22 +172,41 @@ def choose_platform(
     """Where `unit` (None: the whole project) goes: SPEC, then project, then the user's answer, else a question.
 
     `answers` maps question keys (`platform:<unit path>` or `platform`) to an option's label, an id, or free text.
-    A sign that is only the stack's usual home never decides by itself. The question's `default` is the label that a
-    run without a user takes, as an assumption.
+    A choice recorded by an earlier run (see `remembered`) stands for the files that run wrote, until the user answers
+    anew. A sign that is only the stack's usual home never decides by itself. The question's `default` is the label that
+    a run without a user takes, as an assumption.
     """
     name = decision_name(project, unit)
     stated = _from_spec(spec, unit)
     if stated is not None:
         value, evidence = stated
         return Decision(name, value, "spec", evidence)
-    found = _from_project(project, unit)
+    answer = (answers.get(name) or answers.get("platform") or "").strip()
+    past = remembered(Path(project.root)).get(name)
+    found = {} if past else _from_project(project, unit)
     if len(found) == 1:
         value, evidence = next(iter(found.items()))
         return Decision(name, value, "project", evidence)
-    answer = answers.get(name) or answers.get("platform")
-    if answer and answer.strip():
-        return Decision(name, normalise(answer), "user", f"answer: {answer.strip()}")
+    if answer:
+        return Decision(name, normalise(answer), "user", f"answer: {answer}")
+    if past:
+        return past
     return _question(spec, project, unit, found)
+
+
+def remembered(root: Path) -> Mapping[str, Decision]:
+    """Platform choices of the user, or assumptions, that an earlier run recorded in the architecture document.
+
+    Without this the files of that run would be read as the project's own sign and hold the choice for ever.
+    """
+    path = root / ARCHITECTURE
+    if not path.is_file():
+        return {}
+    found: dict[str, Decision] = {}
+    for name, value, source, evidence in _RECORD.findall(path.read_text(encoding="utf-8", errors="replace")):
+        if source in _RECORDED:
+            found[name] = Decision(name, normalise(value), _RECORDED[source], re.sub(r"\\(.)", r"\1", evidence))
+    return found
 
 
 def recommended(question: Question) -> str:

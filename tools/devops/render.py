@@ -164,6 +164,12 @@ def run_line(value: object) -> Quoted:
     return Quoted(text)
 
 
+def run_lines(values: object) -> Quoted:
+    """Several shell lines after one `RUN`, each only when the one before succeeded."""
+    assert isinstance(values, list | tuple)  # noqa: S101 - templates pass sequences
+    return Quoted(" \\\n    && ".join(run_line(value) for value in values))
+
+
 def quote_dockerfile(value: object) -> Quoted:
     """A double-quoted Dockerfile word with `$` kept literal."""
     text = _clean(value)
@@ -294,7 +300,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "suffix": suffix,
     "block": block,
     "shell": quote_shell,
-    "run": run_line,
+    "run": run_lines,
     "dockerfile": quote_dockerfile,
     "json": quote_json,
     "toml": quote_json,

@@ -25,14 +25,14 @@ _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-c
 _ANSWERS = {
     "dockerfile": r"docker|container|image\b|non-root|컨테이너|도커|이미지",
     "compose": r"compose|local development|개발 환경|로컬",
-    "workflow": r"\bci\b|ci/cd|pipeline|github actions|coverage|deploy|rollback|파이프라인|배포|자동화|테스트|롤백",
+    "workflow": r"\bci\b|ci/cd|pipeline|github actions|coverage|deploy|roll.?back|파이프라인|배포|자동화|테스트|롤백",
     "env_example": r"environment variable|\.env|환경 ?변수",
     "railway": r"railway|deploy|health|migrat|zero.downtime|replica|배포|헬스|마이그레이션|무중단",
     "vercel": r"vercel|cdn|front.?end|preview|cron|프론트엔드|프리뷰",
     "netlify": r"netlify|cdn|front.?end|preview|프론트엔드",
     "kubernetes": r"kubernetes|k8s|scal|replica|zero.downtime|network polic|쿠버네티스|확장|무중단|복제",
     "architecture": r"database|cache|queue|region|availab|sla|budget|cost|scal|데이터베이스|캐시|리전|가용|예산|비용",
-    "runbook": r"rollback|runbook|backup|restor|recover|incident|rpo|rto|롤백|런북|백업|복구|장애",
+    "runbook": r"roll.?back|runbook|backup|restor|recover|incident|rpo|rto|롤백|런북|백업|복구|장애",
     "secrets_doc": r"secret|credential|token|key rotat|시크릿|비밀|자격 증명|토큰",
     "monitoring_doc": r"monitor|health|log|metric|alert|latency|p9\d|모니터|헬스|로그|지표|알림|지연",
 }

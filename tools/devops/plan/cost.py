@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tools.devops.plan.names import deployable, platform_for, serves, stated
+from tools.devops.plan.names import deployable, platform_for, replica_range, serves, stated
 from tools.devops.plan.services import services_for
 from tools.devops.platform import Fact, fact
 from tools.devops.types import Decision, DeployUnit, Project, Spec
@@ -68,13 +68,6 @@ def estimate(project: Project, spec: Spec | None, decisions: Sequence[Decision])
     }
 
 
-def _replicas(spec: Spec | None) -> int:
-    value = stated(spec, "replicas")
-    if isinstance(value, Mapping):
-        value = value.get("min")
-    return value if isinstance(value, int) and value > 0 else 1
-
-
 def _budget(spec: Spec | None) -> float | None:
     """The budget in USD per month, or None when there is none in that currency."""
     value = stated(spec, "budget")
@@ -90,7 +83,7 @@ def _railway(bill: _Bill, units: Sequence[DeployUnit], services: int, spec: Spec
     ram, cpu = bill.price("railway.ram_usd_per_gb_month"), bill.price("railway.cpu_usd_per_vcpu_month")
     disk, fee = bill.price("railway.volume_usd_per_gb_month"), bill.price("railway.plan_hobby_usd_per_month")
     included = bill.price("railway.included_hobby_usd")
-    running = len(units) * _replicas(spec)
+    running = len(units) * replica_range(spec, "railway")[0]
     usage = running * (_UNIT_GB * ram + _UNIT_VCPU * cpu)
     stored = services * (_SERVICE_GB * ram + _SERVICE_VCPU * cpu + _SERVICE_DISK_GB * disk)
     total = usage + stored

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tools.devops.plan.names import NAME, deployable, platform_for, stated
 from tools.devops.plan.services import Service, services_for, services_of
@@ -126,9 +126,9 @@ def _example(name: str, unit: DeployUnit) -> str:
 
 
 def region_of(spec: Spec | None) -> str | None:
-    """The first region the SPEC states, as written."""
+    """The first region the SPEC states: its name as written and its country code."""
     value = stated(spec, "regions")
     first = value[0] if isinstance(value, list | tuple) and value else value
-    if isinstance(first, dict):
-        first = first.get("code") or first.get("name") or first.get("region")
+    if isinstance(first, Mapping):
+        first = " ".join(str(first[key]) for key in ("name", "country") if first.get(key))
     return str(first) if first else None

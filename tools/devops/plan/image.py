@@ -178,7 +178,7 @@ def _commands(unit: DeployUnit, runtime: str, entry: Mapping[str, Any]) -> Comma
 def _python(unit: DeployUnit) -> Commands:
     """The tool that reads the lock file lives outside the virtual environment, so that it is not shipped."""
     manager = unit.package_manager or "pip"
-    prepare = (f"pip install {manager}=={version(manager)}",) if manager in _PYTHON_TOOLS else ()
+    prepare = (f"pip install --no-cache-dir {manager}=={version(manager)}",) if manager in _PYTHON_TOOLS else ()
     exported = "/tmp/requirements.txt"  # noqa: S108 - a path inside the image, not on this machine
     into = f"/opt/venv/bin/pip install --requirement {exported}"
     build = (_python_build(unit),) if unit.build else ()
@@ -198,13 +198,13 @@ def _python(unit: DeployUnit) -> Commands:
     wanted = [f for f in lists if f == chosen] or [f for f in lists if not re.search(r"dev|test|doc", f)][:1]
     if wanted:
         return prepare, (f"/opt/venv/bin/pip install --requirement {wanted[0]}", *extra), build
-    return prepare, (), ("/opt/venv/bin/pip install .", *extra, *build)
+    return prepare, (), ("/opt/venv/bin/pip install --no-cache-dir .", *extra, *build)
 
 
 def _additions(install: str | None) -> tuple[str, ...]:
     """Servers the scanner's install command adds because the dependencies lack one (`... && pip install gunicorn`)."""
     found = re.search(r"&&.*\b(?:pip install|add)\s+([A-Za-z][\w.-]*(?:\[[\w,-]+\])?)\s*$", install or "")
-    return (f"/opt/venv/bin/pip install {shlex.quote(found[1])}",) if found else ()
+    return (f"/opt/venv/bin/pip install --no-cache-dir {shlex.quote(found[1])}",) if found else ()
 
 
 def _python_build(unit: DeployUnit) -> str:

@@ -12,6 +12,11 @@ from tools.devops.types import Decision, DeployUnit, Plan, Project, Spec
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """A variable name every shell, container and platform accepts."""
 
+_NO_EXEC = re.compile(r"(?:^|[;&]\s*)(?:if|for|while|until|case|then|do|done|fi|esac)\b")
+
+TWO_FROM = 99.5
+"""The availability in percent from which one replica is not enough."""
+
 _RUNNERS = re.compile(r"^(?:uv|poetry|pdm|pipenv|rye|hatch) run (?:--\S+ )*")
 _PORT = re.compile(r"\$PORT\b|\$\{PORT\}")
 
@@ -64,6 +69,33 @@ def stated(spec: Spec | None, name: str) -> Any:
         return None
     entry = spec.deployment.get(name)
     return entry.value if entry is not None and entry.status == "stated" else None
+
+
+def setting(spec: Spec | None, section: str, name: str) -> Any:
+    """One value of the project's configuration, or None."""
+    settings = spec.config.get("settings") if spec else None
+    found = settings.get(section) if isinstance(settings, Mapping) else None
+    return found.get(name) if isinstance(found, Mapping) else None
+
+
+def replica_range(spec: Spec | None, platform: str) -> tuple[int, int]:
+    """(least, most) replicas of a server: what the SPEC states, else two where its availability goal or the platform
+    calls for them. A number out of 1 to 100 is brought into it."""
+    sla = stated(spec, "sla")
+    goal = sla.get("availability") if isinstance(sla, Mapping) else None
+    low = 2 if platform == "kubernetes" or (isinstance(goal, int | float) and goal >= TWO_FROM) else 1
+    high = 0
+    for value in (stated(spec, "autoscaling"), stated(spec, "replicas")):
+        if isinstance(value, Mapping):
+            low, high = _whole(value.get("min")) or low, _whole(value.get("max")) or high
+        else:
+            low = _whole(value) or low
+    low = min(low, 100)
+    return low, min(max(high, low * 2), 200) if not high else max(high, low)
+
+
+def _whole(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def joined(unit: DeployUnit, name: str) -> str:
@@ -136,7 +168,7 @@ def _split_last(line: str) -> tuple[str, str | None]:
             return line, None
         i += 1
     last = line[start:].strip()
-    if quote or not last or last.split()[0] in {"if", "for", "while", "until", "case", "cd", "export", "set"}:
+    if quote or not last or _NO_EXEC.search(line) or last.split()[0] in {"cd", "export", "set"}:
         return line, None
     return line[:start] + (" " if start else ""), last
 

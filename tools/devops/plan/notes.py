@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from tools.devops.plan.environment import ignored_names, region_of
 from tools.devops.plan.image import image_of, is_static, runtime_of
-from tools.devops.plan.names import deployable, platform_for, serves, stated, uses_image
+from tools.devops.plan.names import TWO_FROM, deployable, platform_for, serves, stated, uses_image
 from tools.devops.plan.services import services_of, unknown_services
 from tools.devops.platform import fact, platform_of
 from tools.devops.types import Decision, DeployUnit, Project, Spec
@@ -65,7 +66,7 @@ def _of_project(
     if "railway" in platforms and stated(spec, "autoscaling"):
         yield "railway_autoscaling", {}
     region = (region_of(spec) or "").lower()
-    if "railway" in platforms and any(word in region for word in ("korea", "seoul", "ap-northeast", "japan", "tokyo")):
+    if "railway" in platforms and re.search(r"korea|seoul|ap-northeast|japan|tokyo|한국|서울|\b(kr|jp)\b", region):
         yield "railway_region", {"region": region_of(spec)}
     if "vercel" in platforms:
         yield "vercel_hobby", {}
@@ -86,7 +87,7 @@ def _of_project(
 def _of_goals(project: Project, spec: Spec | None) -> Iterator[Remark]:
     sla = stated(spec, "sla")
     availability = sla.get("availability") if isinstance(sla, Mapping) else None
-    if isinstance(availability, int | float) and availability >= 99.5 and not stated(spec, "replicas"):
+    if isinstance(availability, int | float) and availability >= TWO_FROM and not stated(spec, "replicas"):
         yield "single_replica", {"sla": availability}
     if compliance := stated(spec, "compliance"):
         names = compliance if isinstance(compliance, list | tuple) else [compliance]
@@ -103,7 +104,7 @@ def _of_unit(unit: DeployUnit, spec: Spec | None, decisions: Sequence[Decision])
     if platform.suits.get(unit.kind, 1) == 0:
         yield "misfit", {"unit": unit.name, "platform": platform.name, "kind": unit.kind}
     if uses_image(decisions, unit) and image_of(unit) is None:
-        yield "no_image", {"unit": unit.name, "language": unit.language}
+        yield "no_image", {"unit": unit.name, "stack": unit.language}
     if serves(unit) and not is_static(unit) and not unit.health_path and unit.kind in ("backend", "fullstack"):
         yield "no_health", {"unit": unit.name}
     if platform.id == "kubernetes" and serves(unit) and not unit.liveness_path and not is_static(unit):
@@ -113,4 +114,4 @@ def _of_unit(unit: DeployUnit, spec: Spec | None, decisions: Sequence[Decision])
     if platform.id in ("vercel", "netlify") and (needed := services_of(unit, spec)):
         yield "vercel_services", {"unit": unit.name, "services": ", ".join(s.id for s in needed)}
     if runtime_of(unit) not in _SETUP and unit.kind != "static":
-        yield "preinstalled", {"unit": unit.name, "language": unit.language}
+        yield "preinstalled", {"unit": unit.name, "stack": unit.language}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tools.devops.plan.image import runtime_of
-from tools.devops.plan.names import direct
+from tools.devops.plan.names import direct, setting
 from tools.devops.platform import version
 from tools.devops.types import DeployUnit, Spec
 
@@ -46,11 +44,8 @@ def checks_of(unit: DeployUnit, spec: Spec | None) -> Checks:
 
 def coverage_target(spec: Spec | None) -> int | None:
     """The configured coverage in percent, or None where the configuration names none."""
-    if spec is None:
-        return None
     for section in ("constitution", "quality"):
-        found = spec.config.get(section)
-        target: Any = found.get("test_coverage_target") if isinstance(found, Mapping) else None
+        target = setting(spec, section, "test_coverage_target")
         if isinstance(target, int) and 0 < target <= 100:
             return target
     return None

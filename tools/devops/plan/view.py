@@ -21,7 +21,9 @@ from tools.devops.plan.names import (
     fields,
     joined,
     platform_for,
+    replica_range,
     serves,
+    setting,
     slug,
     slugs,
     stated,
@@ -33,14 +35,14 @@ from tools.devops.platform import Platform, facts, platform_of
 from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
 
 _RAILWAY_REGIONS = (
-    (r"korea|seoul|japan|tokyo|singapore|asia|ap-|한국|서울", "asia-southeast1-eqsg3a"),
+    (r"korea|seoul|japan|tokyo|singapore|asia|ap-|한국|서울|\bkr\b|\bjp\b", "asia-southeast1-eqsg3a"),
     (r"europe|eu-|frankfurt|london|amsterdam|ireland|germany", "europe-west4-drams3a"),
     (r"us-east|virginia|new york|iad", "us-east4-eqdc4a"),
     (r"us-west|california|oregon|san francisco", "us-west2"),
 )
 _VERCEL_REGIONS = (
-    (r"korea|seoul|ap-northeast-2|icn|한국|서울", "icn1"),
-    (r"japan|tokyo|ap-northeast-1|hnd", "hnd1"),
+    (r"korea|seoul|ap-northeast-2|icn|한국|서울|\bkr\b", "icn1"),
+    (r"japan|tokyo|ap-northeast-1|hnd|\bjp\b", "hnd1"),
     (r"singapore|ap-southeast-1", "sin1"),
     (r"frankfurt|germany|eu-central", "fra1"),
     (r"london|eu-west-2", "lhr1"),
@@ -196,7 +198,7 @@ def _unit_view(unit: DeployUnit, name: str, plan: Plan, spec: Spec | None, proje
         workers=_processes(unit.workers, name, port),
         crons=_processes(unit.cron, name, port),
         checks=checks_of(unit, spec),
-        replicas=_replicas(spec),
+        replicas=replica_range(spec, platform.id),
     )
 
 
@@ -225,27 +227,13 @@ def _dev_command(command: str) -> str:
     return ""
 
 
-def _replicas(spec: Spec | None) -> tuple[int, int]:
-    """(min, max): stated, or two to four."""
-    stated_replicas, scaling = stated(spec, "replicas"), stated(spec, "autoscaling")
-    low, high = 2, 4
-    for value in (stated_replicas, scaling):
-        if isinstance(value, Mapping):
-            low, high = int(value.get("min") or low), int(value.get("max") or high)
-        elif isinstance(value, int) and not isinstance(value, bool):
-            low = value
-    low = max(1, min(low, 100))
-    return low, max(high, low, 1)
-
-
 def _region(region: str | None, table: Sequence[tuple[str, str]]) -> str:
     text = (region or "").lower()
     return next((name for pattern, name in table if re.search(pattern, text)), "") if text else ""
 
 
 def _project_name(spec: Spec | None, project: Project, names: Mapping[str, str]) -> str:
-    configured = spec.config.get("project", {}) if spec else {}
-    stated_name = configured.get("name") if isinstance(configured, Mapping) else None
+    stated_name = setting(spec, "project", "name")
     folder = project.root.rstrip("/").rsplit("/", 1)[-1]
     return slug(str(stated_name or folder or next(iter(names.values()), "app")))
 
