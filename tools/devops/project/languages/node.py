@@ -28,8 +28,8 @@ _DEVELOPMENT = re.compile(
     r"(?:next|nuxt|nuxi|remix|rw|redwood|wrangler|vercel|netlify|vinxi|react-router|expo|turbo|nx)\s+(?:run\s+)?(?:dev|start\b.*--dev)|"
     r"webpack(?:-dev-server|\s+serve)|parcel(?!\s+build)|expo start|tsx watch|node --watch|bun (?:--watch|--hot)|"
     r"nest start(?:\s+--(?:watch|debug))*$|(?:npm|pnpm|yarn|bun) (?:run )?(?:dev|develop|watch)|"
-    r"docusaurus[ -]start|brunch watch|stencil build.*--(?:dev|serve|watch)|umi dev|max dev|sanity (?:dev|start)|polymer serve|"
-    r"eleventy --serve|hexo server|vitepress dev|concurrently|ember serve|strapi develop)"
+    r"docusaurus[ -]start|brunch watch|stencil build.*--(?:dev|serve|watch)|umi dev|max dev|sanity (?:dev|start)|"
+    r"polymer serve|eleventy --serve|hexo server|vitepress dev|concurrently|ember serve|strapi develop)"
 )
 _FRAMEWORK_SERVER = re.compile(r"^(?:next start|nuxt start|remix-serve|react-router-serve)")
 _PRODUCTION_SCRIPTS = ("start:prod", "start:production", "prod", "production", "serve:prod")
