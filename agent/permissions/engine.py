@@ -155,7 +155,7 @@ class PermissionEngine:
 
     def _command(self, judgement: Judgement, tool: str, tool_input: Mapping[str, Any], cwd: str) -> None:
         command = tool_input.get("command")
-        if not isinstance(command, str):
+        if not isinstance(command, str) or not command.strip():
             judgement.deny("bad_input", tool=tool, field="command")
             return
         found = Commands(self.rules, self._files, self.mode).judge(command, cwd)

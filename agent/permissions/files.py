@@ -56,6 +56,9 @@ class Files:
         if place is None or (part is not None and place.spelled in _HARMLESS_DEVICES):
             return
         self.by_rules(judgement, place, ("Read",), part)
+        if _opens_network(place):
+            judgement.ask("network_target", part=part, path=path, firm=True)
+            return
         if paths.secret_process_file(place) or (part is None and paths.special(place)):
             judgement.deny("special_file", part=part, path=place.shown())
             return
@@ -77,7 +80,7 @@ class Files:
         for rule in self.rules.of("deny", "Read"):
             if paths.rule_matches(rule, place, self.cwd, self.home):
                 judgement.by_rule("deny", rule.text, part)
-        if place.spelled.startswith(("/dev/tcp/", "/dev/udp/")):
+        if _opens_network(place):
             judgement.ask("network_target", part=part, path=path, firm=True)
             return
         if paths.special(place):
@@ -133,6 +136,11 @@ class Files:
         else:
             rule = f"{use}(/{paths.escape(place.spelled)})"
         judgement.findings[-1] = replace(judgement.findings[-1], suggestion=rule)
+
+
+def _opens_network(place: Place) -> bool:
+    """Names that bash opens as connections."""
+    return place.spelled.startswith(("/dev/tcp/", "/dev/udp/"))
 
 
 def _has_other_names(path: str) -> bool:

@@ -88,9 +88,14 @@ def check_paths(judgement: Judgement, runs: Runs, files: Files, at: list[str]) -
                     continue
                 if not files.by_rules(judgement, place, uses, run.part.source) and programs.searches(run.words):
                     _check_below(judgement, place, files, run)
-        if programs.searches(run.words) and not any(not word.text.startswith("-") for word in run.words[2:]):
+        if programs.searches(run.words) and not _has_operands(run.words):
             for directory in at:
                 _check_below(judgement, paths.locate(".", directory, files.home), files, run)
+
+
+def _has_operands(words: tuple[Word, ...]) -> bool:
+    pattern = programs.pattern_operand(words)
+    return any(index != pattern and not word.text.startswith("-") for index, word in enumerate(words) if index)
 
 
 def _check_below(judgement: Judgement, place: paths.Place, files: Files, run: Run) -> None:
@@ -98,7 +103,7 @@ def _check_below(judgement: Judgement, place: paths.Place, files: Files, run: Ru
     placed.
     """
     for rule in files.rules.of("deny", "Read"):
-        literal = re.split(r"[*?\[]", (rule.specifier or "").lstrip("./~"))[0].rstrip("/")
+        literal = re.split(r"[*?\[]", re.sub(r"^(?:\./|~/|/+)", "", rule.specifier or ""))[0].rstrip("/")
         if not literal:
             continue
         try:
@@ -134,7 +139,7 @@ def _candidates(word: Word, *, known: bool) -> Iterator[str]:
     text = word.text
     if word.text.startswith("-"):
         if "=" in text:
-            yield text.partition("=")[2]
+            yield text.partition("=")[2].removeprefix("@")
         elif known and len(text) > 2 and not text.startswith("--"):
             yield text[2:]
         return
@@ -174,7 +179,11 @@ def _find_roots(words: tuple[Word, ...]) -> Iterator[Word]:
 def _check_operands(
     judgement: Judgement, operands: list[Word], run: Run, files: Files, at: list[str], *, recursive: bool
 ) -> None:
+    if recursive and run.inner and not operands:  # xargs rm -rf: what is removed comes from standard input
+        judgement.ask("critical_removal", firm=True, part=run.part.source, path="what it reads")
     for word in operands:
+        if not word.text:
+            continue
         text = re.sub(r"(?:/+(?:\.?\*|\{[^/]*\}|\.))+/*$", "/", word.text) if not word.literal else word.text
         if re.fullmatch(r"(?:\./)?\.?\*+", word.text) and not word.literal:
             text = "."
@@ -191,5 +200,6 @@ def _check_operands(
                 judgement.ask("critical_removal", firm=True, part=run.part.source, path=text)
                 continue
             # find -delete in the working directory has a filter; its root is only critical above it
-            if paths.critical(place, directory, files.home) and (at or place.spelled != directory):
+            keep = (directory, files.cwd)
+            if paths.critical(place, keep, files.home) and (at or place.spelled not in keep):
                 judgement.ask("critical_removal", firm=True, part=run.part.source, path=place.shown())

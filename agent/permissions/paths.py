@@ -295,16 +295,14 @@ def secret_process_file(place: Place) -> bool:
     return any(parts_of(form)[:1] == ("proc",) and bad & set(parts_of(form)[2:]) for form in place.both)
 
 
-def critical(place: Place, cwd: str | Path, home: str | Path) -> bool:
-    """Whether removing `place` is a catastrophe: `/`, its children, HOME, the working directory or a parent of
-    either.
-    """
+def critical(place: Place, directories: Sequence[str | Path], home: str | Path) -> bool:
+    """Whether removing `place` is a catastrophe: `/`, its children, HOME, a working directory, or a parent of these."""
     for form in place.both:
         parts = parts_of(form)
         if len(parts) <= 1:
             return True
-        keep = [parts_of(str(directory)) for directory in (home, cwd)]
-        keep += [parts_of(_real(str(directory))) for directory in (home, cwd)]
+        keep = [parts_of(str(directory)) for directory in (home, *directories)]
+        keep += [parts_of(_real(str(directory))) for directory in (home, *directories)]
         if any(directory[: len(parts)] == parts for directory in keep):
             return True
     return False

@@ -150,6 +150,10 @@ def _operands(operands: list[Word], spec: Mapping[str, Any], seen: set[str]) -> 
         return None if operands and not seen & set(spec["listing"]) else Harmless([])
     if kind == "text":
         return Harmless([])
+    if spec.get("home") and not operands:
+        operands = [Word("~", tilde=True, source="~")]
+    if spec.get("home") and operands[0].text == "-":
+        return None
     if kind == "pattern" and not seen & set(spec.get("pattern_options", ())):
         operands = operands[1:]
     return Harmless([word for word in operands if word.text != "-"])

@@ -265,6 +265,8 @@ class _Walk:
 
     def _attach(self, node: Node) -> None:
         body = node.child_by_field_name("body")
+        while body is not None and body.type in ("list", "pipeline", "negated_command"):
+            body = body.children[-1]  # the tree hangs it on the whole list, bash on the last command
         if body is not None and body.type in _COMMANDS:
             redirects = [child for child in node.children if child.type in _REDIRECTS]
             self.attached[body.id] = redirects

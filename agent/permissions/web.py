@@ -114,7 +114,7 @@ def _name(host: str) -> tuple[str, bool]:
 def _to_ascii(host: str) -> str:
     import unicodedata
 
-    if unicodedata.normalize("NFKC", host).isascii():
+    if unicodedata.normalize("NFKC", host).isascii() or any(dot in host for dot in "。．｡"):
         raise RefusedUrl("its host only looks like another one")
     try:
         return host.encode("idna").decode("ascii")

@@ -275,7 +275,7 @@ def _closing(text: str, start: int, opening: str, closing: str) -> int:
 
 
 def embedded_code(text: str) -> list[str]:
-    """The commands of `$(...)` and backticks in a text that expands, as in a heredoc. An unclosed one reaches to the end."""
+    """The commands of `$(...)` and backticks in a text that expands. An unclosed one reaches to the end."""
     found: list[str] = []
     index = 0
     while index < len(text):
@@ -299,7 +299,7 @@ def embedded_code(text: str) -> list[str]:
 _OPERATOR = re.compile(r"&&|\|\||\|&|;|\||&(?!>)|\n|[()]")
 _REDIRECT = re.compile(r"\d*(?:>>|>\||>&|<&|>|<<<|<(?![<>(]))|&>>?")
 _HEREDOC = re.compile(r"<<(?P<dash>-?)[ \t]*(?P<start>'\w+'|\"\w+\"|\w+)")
-_RESERVED = frozenset({"{", "}", "!", "if", "then", "elif", "else", "fi"})
+RESERVED = frozenset({"{", "}", "!", "if", "then", "elif", "else", "fi"})
 
 
 def split(command: str) -> list[list[str]]:
@@ -340,7 +340,7 @@ def _take_word(command: str, index: int, commands: list[list[str]]) -> int:
     if word.kind == "dynamic":
         raise Unclear("a value that is only known at run time")
     words = commands[-1]
-    if not words and word.source in _RESERVED:
+    if not words and word.source in RESERVED:
         commands.append([])
     elif words or not re.match(r"[A-Za-z_]\w*=", word.source):
         words.append(word.text)

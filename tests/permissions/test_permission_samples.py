@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 CASES = [
     json.loads(line)
     for name in ("samples.jsonl", "corpus.jsonl")
-    for line in (HERE / name).read_text(encoding="utf-8").splitlines()
+    for line in (HERE / name).read_text(encoding="utf-8").split("\n")
     if line.strip() and not line.startswith("#")
 ]
 
