@@ -429,12 +429,24 @@ def test_wrapping_an_address_never_changes_the_verdict_to_public(address: ipaddr
         assert bool(refusal(str(ipaddress.IPv6Address(value)))) == bool(refusal(str(address)))
 
 
-@pytest.mark.parametrize(
-    "host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "localhost", "①②⑦.⓪.⓪.①", "127.0.0.1."]
-)
-async def test_other_spellings_of_loopback_are_refused(host: str) -> None:
-    with pytest.raises(ToolError):
+_LOOK_UP = socket.getaddrinfo
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0", "127.0.0.1.", "①②⑦.⓪.⓪.①"])
+async def test_other_spellings_of_loopback_are_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver understands all of these as addresses, without asking anybody."""
+
+    def numeric(name: Any, port: Any, *args: Any, **options: Any) -> Any:
+        return _LOOK_UP(name, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+
+    monkeypatch.setattr(socket, "getaddrinfo", numeric)
+    with pytest.raises(ToolError, match=r"is not a public one|not a valid URL"):
         await resolve(parse(f"http://{host}/", WebPolicy()), WebPolicy())
+
+
+async def test_localhost_is_refused() -> None:
+    with pytest.raises(ToolError, match="not a public one"):
+        await resolve(parse("http://localhost/", WebPolicy()), WebPolicy())
 
 
 async def test_a_private_host_is_not_fetched_by_default(ctx: ToolContext, site: Site) -> None:
