@@ -227,6 +227,47 @@ def test_a_legacy_railway_file_alone_is_an_error_once_railway_stops_reading_it(
     assert [f.severity for f in report.findings if f.rule == "railway/legacy"] == [severity]
 
 
+# What the three optional tools print, recorded from betterleaks 2.0.0, detect-secrets 1.5.0 and cfn-lint 1.58.0.
+RECORDED = {
+    "betterleaks": (
+        "import json, sys, pathlib\nout = sys.argv[sys.argv.index('-o') + 1]\n"
+        "files = sorted(pathlib.Path(sys.argv[1]).iterdir())\n"
+        "found = [{'rule_id': 'github-pat', 'location': {'path': str(f), 'start_line': 2}} for f in files]\n"
+        "pathlib.Path(out).write_text(json.dumps({'schema_version': '1', 'findings': found}))\nsys.exit(3)"
+    ),
+    "detect-secrets": (
+        "import json\nitem = {'type': 'AWS Access Key', 'line_number': 2}\n"
+        "print(json.dumps({'results': {'./docs/a.md': [item]}}))"
+    ),
+    "cfn-lint": (
+        "import json, sys\nrule = {'Id': 'E3002', 'ShortDescription': 's', 'Source': 'https://x'}\n"
+        "place = {'Start': {'LineNumber': 2}}\nitem = {'Rule': rule, 'Level': 'Error', 'Message': 'm',"
+        " 'Location': place, 'Filename': './template.yaml'}\nprint(json.dumps([item]))\nsys.exit(2)"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("gate", "tool"), [("no_secrets", "betterleaks"), ("no_secrets", "detect-secrets"), ("sam", "cfn-lint")]
+)
+def test_optional_linters_are_read_when_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gate: str, tool: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    root = write(tmp_path / "p", {"docs/a.md": "a\nb\n", "template.yaml": "Transform:\n  AWS::Serverless-2016-10-31\n"})
+    report = run_checks(root, kinds=[gate], project=EMPTY)
+    assert [check.tool for check in report.checks] == ["expert-devops"]
+    (tmp_path / "bin").mkdir()
+    real = os.path.realpath("/proc/self/exe")
+    (tmp_path / "bin" / tool).write_text(f"#!{real}\n{RECORDED[tool]}\n")
+    (tmp_path / "bin" / tool).chmod(0o755)
+    check = one(run_checks(root, kinds=[gate], project=EMPTY), gate, tool)
+    assert check.findings, check
+    assert check.findings[0].file in ("docs/a.md", "template.yaml")
+    assert check.findings[0].line == 2
+
+
 # --- runner ----------------------------------------------------------------------------------------------------
 
 

@@ -184,6 +184,9 @@ def _health(claims: list[Claim], units: list[DeployUnit]) -> Iterator[Finding]:
     if not known and found:
         known = {Counter(claim.value for claim in found).most_common(1)[0][0]}
     for claim in found:
+        owners = [unit for unit in units if unit.path == "." or claim.file.startswith(f"{unit.path}/")]
+        if units and not owners and dockerfile.is_dockerfile(claim.file):
+            continue  # an image of something that is no deploy unit
         if claim.value not in known:
             message = f"{claim.value[:60]} is not a health path of the code ({', '.join(sorted(known))})."
             yield RULES.at("health-path", claim.file, claim.line, message)

@@ -126,7 +126,7 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
             yield RULES.at("duplicate", path, entry.line, f"{entry.name} already stands in line {first[entry.name]}.")
         first.setdefault(entry.name, entry.line)
     for secret in find_secrets(text):
-        yield RULES.at("secret", path, secret.line, f"This line holds what looks like a real {secret.what}.")
+        yield RULES.at("secret", path, secret.line, f"This line holds what looks like a usable secret ({secret.what}).")
 
 
 def documented(subject: Subject) -> dict[str, set[str]]:

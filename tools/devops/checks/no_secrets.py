@@ -84,7 +84,7 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
     if name in NAMES:
         return  # the env_example gate looks for secrets in these
     for secret in find_secrets(text):
-        yield RULES.at("secret", path, secret.line, f"This line holds what looks like a {secret.what}.")
+        yield RULES.at("secret", path, secret.line, f"This line holds what looks like a secret ({secret.what}).")
 
 
 def _ignored(subject: Subject, path: str) -> bool:

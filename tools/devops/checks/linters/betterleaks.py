@@ -29,14 +29,14 @@ def run(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
             out = Path(elsewhere) / "out.json"
             argv = [str(program), folder, "--no-banner", "-s", "-o", str(out), "--exit-code", "3"]
             process.run(argv, ok=(0, 3))
-            found = process.parse_output("betterleaks", out.read_text(encoding="utf-8") if out.exists() else "[]")
-    for item in found or []:
+            found = process.parse_output("betterleaks", out.read_text(encoding="utf-8") if out.exists() else "")
+    for item in found["findings"] or ():
         yield Finding(
-            rule=item["RuleID"],
+            rule=item["rule_id"],
             severity="error",
-            file=names[Path(item["File"]).name],
-            line=item["StartLine"],
-            message=f"This line holds what looks like a secret ({item['RuleID']}).",
+            file=names[Path(item["location"]["path"]).name],
+            line=item["location"]["start_line"],
+            message=f"This line holds what looks like a secret ({item['rule_id']}).",
             why="Whoever can read the repository can use it.",
             fix="Revoke it and keep the new one in a secret store.",
             tool="betterleaks",

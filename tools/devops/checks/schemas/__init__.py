@@ -10,8 +10,8 @@ from typing import Any
 
 @cache
 def own(name: str) -> Any:
-    """Our schema `<name>.json`."""
-    return json.loads(files(__name__).joinpath(f"{name}.json").read_text(encoding="utf-8"))
+    """Our schema `<name>.schema.json`."""
+    return json.loads(files(__name__).joinpath(f"{name}.schema.json").read_text(encoding="utf-8"))
 
 
 @cache
