@@ -16,9 +16,11 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+from server import CannedServer
+
 from agent import Agent
 from agent.permissions import Rules
-from agent.testing import FakeMessagesServer, ScriptedModel, call
+from agent.testing import ScriptedModel, call
 
 HERE = Path(__file__).parent
 ROUNDS = 7
@@ -35,32 +37,21 @@ def _env() -> dict[str, str]:
 
 def start_to_first_request(script: str) -> float:
     """Seconds from process start to the first request's arrival."""
-    arrived: list[float] = []
-
-    def answer(_received: object) -> str:
-        arrived.append(time.perf_counter())
-        return "Done."
-
-    with FakeMessagesServer(answer) as server:
+    with CannedServer(0) as server:
         started = time.perf_counter()
         child(script, server.base_url)
-    return arrived[0] - started
+    return server.arrived[0] - started
 
 
 def gaps(script: str) -> list[float]:
     """Seconds from one request's arrival to the next's, over `TURNS` turns with one tool call each.
 
-    Measured at the server, whose own part is the same for both scripts.
+    The server answers with canned bytes, so this is the client's own time: reading the answer, running the call,
+    sending the next request.
     """
-    arrived: list[float] = []
-
-    def answer(_received: object) -> object:
-        arrived.append(time.perf_counter())
-        return [call("Glob", pattern="*.txt")] if len(arrived) <= TURNS else "Done."
-
-    with FakeMessagesServer(answer) as server:
+    with CannedServer(TURNS) as server:
         child(script, server.base_url)
-    return [later - earlier for earlier, later in pairwise(arrived)]
+    return [later - earlier for earlier, later in pairwise(server.arrived)]
 
 
 async def parallel_shell_calls() -> float:

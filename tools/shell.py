@@ -100,7 +100,7 @@ async def stop(task: Task) -> None:
         await asyncio.wait({task.watcher})
 
 
-@tool("Bash", effects={"reads", "writes", "runs", "network"})
+@tool("Bash", effects={"runs", "network"})
 async def bash(
     ctx: ToolContext,
     command: Annotated[str, Field(min_length=1, description="The command, in Bash syntax.")],

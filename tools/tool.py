@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from tools.ports import Asker, Delegator, NobodyAsks, StepCloser
 
 Effect = Literal["reads", "writes", "runs", "network", "asks"]
-"""What a call may do: read files, write files, run programs, use the network, wait for a person."""
+"""What a call may do: read files, write files, run programs (which may do anything), use the network, ask a person."""
 
 P = ParamSpec("P")
 

@@ -148,7 +148,11 @@ class PlatformSign:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something production needs that the code does not have. `what` is a readiness subject; `unit` a unit's path."""
+    """Something production needs that the code does not have.
+
+    `what` is a readiness subject, `production_server` (none is declared; `install` adds one) or `port` (fixed, `PORT`
+    is never read); `unit` is a unit's path.
+    """
 
     what: str
     unit: str
