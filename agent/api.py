@@ -35,7 +35,10 @@ from agent.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.toolbox import PERSONA_GRANTS, WORKFLOW_GRANTS, builtin_tools
 from agent.workflow.run import WorkflowRun
 from tools.devops.types import to_json
+from tools.paths import grant
 from tools.ports import Asker
+from tools.resources import data_root
+from tools.search import only_readable
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext
 
@@ -112,7 +115,7 @@ class Run:
             try:
                 result = await drive(talk)
             finally:
-                await talk.model.aclose()
+                await _release(talk)
             self._result = setup.conclude(result)
         except SessionError as error:
             self._result = Failed(session_id=setup.session_id, kind="storage", reason=str(error))
@@ -149,14 +152,15 @@ class _Setup:
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
 
         available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
-        tools, warnings = self._tools(available)
+        tools, denied, warnings = self._tools(available)
         found, _ = find_skills([cwd / ".claude" / "skills", builtin_skill_root()])
         skills, missing = choose_preloaded(agent.definition.skills, found)
         asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
         context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
+        grant(context, data_root() / "skills")
         permissions = PermissionEngine(
-            rules=agent.rules,
+            rules=agent.rules + Rules.parse(deny=denied, source=agent.definition.name, anchor=cwd),
             mode=agent.mode,
             cwd=cwd,
             home=Path.home(),
@@ -173,6 +177,7 @@ class _Setup:
                 "tools": tool_definitions(tools.values()),
             }
         )
+        only_readable(context, lambda path: permissions.decide("Read", {"file_path": str(path)}).behavior != "deny")
         talk = Conversation(
             session_id=self.session_id,
             model=model,
@@ -209,14 +214,21 @@ class _Setup:
         alone = [system_fragment("headless")] if isinstance(self._agent.asker, Headless) else []
         return [*alone, *(self._workflow.brief() if self._workflow else ())]
 
-    def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str]]:
-        """The tools this agent gets, and what its definition names in vain. Tools handed in are all offered."""
+    def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str], Sequence[str]]:
+        """The tools this agent gets, its own deny rules, and what its definition names in vain.
+
+        Tools handed in by the caller are all offered.
+        """
         if self._agent.tools is not None:
-            return dict(available), ()
+            return dict(available), (), ()
         selection = self._agent.definition.select_tools(available)
         own = self._agent.definition.name == load_persona().name
         granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
-        return {name: available[name] for name in sorted({*selection.names, *granted})}, selection.warnings
+        return (
+            {name: available[name] for name in sorted({*selection.names, *granted})},
+            selection.deny_rules,
+            selection.warnings,
+        )
 
     def _attach(
         self,
@@ -247,6 +259,15 @@ class _Setup:
             self._show(event)
         if self._journal is not None:
             self._journal.close()
+
+
+async def _release(talk: Conversation) -> None:
+    """Close what the run opened: the model's connections and programs left in the background."""
+    await talk.model.aclose()
+    if "shell" in talk.calls.context.state:
+        from tools.shell import shell
+
+        await shell(talk.calls.context).aclose()
 
 
 def _take_over(talk: Conversation, restored: Restored) -> None:

@@ -17,6 +17,7 @@ from agent.events import Event, Notice, PermissionDecided, ToolFinished, ToolPro
 from agent.names import fold
 from agent.permissions import PermissionEngine, Rules
 from agent.result import Denial
+from tools.paths import grant
 from tools.ports import NeedsInput, PermissionRequest
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext, ToolError, ToolResult
@@ -149,9 +150,16 @@ class CallRunner:
             )
         )
         if allowed:
+            self._grant(call)
             return call
         self.denials.append(Denial(tool=call.name, call_id=call.id, input=call.input, reason=reason))
         return f"{call.name} was not permitted: {reason} Do not try it another way; adapt, or say what you need."
+
+    def _grant(self, call: Call) -> None:
+        """File tools stay in the workspace by themselves; a path that was judged and allowed is opened to them."""
+        for name in ("file_path", "notebook_path", "path"):
+            if isinstance(path := call.input.get(name), str):
+                grant(self.context, self.context.resolve(path))
 
     async def _execute(self, call: Call, tool: Tool) -> Json:
         effects = sorted(tool.effects)

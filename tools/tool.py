@@ -88,8 +88,9 @@ class ToolContext:
         return cls(root=path, cwd=path)
 
     def resolve(self, path: str) -> Path:
-        """`path` made absolute against `cwd`, with `~/` expanded. Links are not followed."""
-        return Path(os.path.normpath(self.cwd / Path(path).expanduser()))
+        """`path` made absolute against `cwd`, with `~/` expanded (not `~user`). Links are not followed."""
+        expanded = Path.home() / path[2:] if path.startswith("~/") else Path(path)
+        return Path(os.path.normpath(self.cwd / expanded))
 
 
 class Tool(Protocol):
