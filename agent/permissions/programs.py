@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any, cast
 
 from agent.permissions.decision import load_data
-from agent.permissions.words import RESERVED, Word
+from agent.permissions.words import Word
 
 Words = tuple[Word, ...]
 
@@ -101,9 +101,6 @@ def everything_run(words: Words) -> Iterator[Words]:
         if not current:
             continue
         name = program(current[0])
-        if current[0].source in RESERVED:
-            pending.append(current[1:])  # `! { x; }`: the parser takes the brace for a command
-            continue
         inner = unwrap(current)
         if inner is not None:
             pending.append(inner[0])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.permissions.words import Unclear, Word, embedded_code, hidden_characters, read_word, split, unfold
+from agent.permissions.words import RESERVED, Unclear, Word, embedded_code, hidden_characters, read_word, split, unfold
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -213,7 +213,7 @@ class _Walk:
             self._attach(node)
         elif kind == "function_definition":
             self.unusual = self.unusual or "a function"
-        elif node.child_count == 0:
+        elif kind == "heredoc_body" or (node.child_count == 0 and node.parent and node.parent.type != "heredoc_body"):
             self._hidden_code(node)
         elif kind == "command_substitution" and self._source(node).startswith("`"):
             self._nested_code(self._source(node)[1:-1].replace("\\`", "`"), node.start_byte)
@@ -296,9 +296,10 @@ class _Walk:
         part = replace(part, start=node.start_byte)
         for redirect in redirects + self.attached.get(node.id, []):
             part = self._redirect(redirect, part, spans)
-        self._add(replace(part, words=tuple(self._words(spans))))
-
-    def _add(self, part: Part) -> None:
+        part = replace(part, words=tuple(self._words(spans)))
+        if part.words and part.words[0].source in RESERVED:  # `! { x; }`: the tree takes the brace for a command
+            self.broken = self.broken or "a reserved word as a command"
+            self._nested_code(self.source[spans[0][1] : node.end_byte].decode(), node.start_byte)
         self.parts.append(part)
 
     def _words(self, spans: list[tuple[int, int]]) -> Iterator[Word]:
@@ -344,7 +345,7 @@ class _Walk:
         )
         for redirect in self.attached.get(node.id, []):
             part = self._redirect(redirect, part, [])
-        self._add(part)
+        self.parts.append(part)
 
     def _lone_redirect(self, node: Node, place: _Place) -> None:
         spans: list[tuple[int, int]] = []
@@ -352,7 +353,7 @@ class _Walk:
         part = self._redirect(node, replace(part, start=node.start_byte), spans)
         if spans:
             self.broken = self.broken or "words after a redirection"
-        self._add(part)
+        self.parts.append(part)
 
     def _redirect(self, node: Node, part: Part, spans: list[tuple[int, int]]) -> Part:
         """`part` with the redirection added. Words the tree hangs under a redirection go to `spans`, where bash has
@@ -386,7 +387,9 @@ class _Walk:
         if node.type in _UNSCANNED or not node.is_named:
             return
         codes = embedded_code(self._source(node))
-        if codes:
+        if codes and node.type == "heredoc_body":  # the tree is unsure about what stands in these, our reader is not
+            self.unusual = self.unusual or "a heredoc that expands"
+        elif codes:
             self.broken = self.broken or "code inside a text"
         for code in codes:
             self._nested_code(code, node.start_byte)
@@ -399,7 +402,7 @@ class _Walk:
         inner = parse(code, self.depth + 1)
         self.broken = self.broken or inner.broken
         for part in inner.parts:
-            self._add(replace(part, nested=True, start=start, chain=self._new_chain()))
+            self.parts.append(replace(part, nested=True, start=start, chain=self._new_chain()))
 
 
 def _child(node: Node, kind: str) -> Node | None:
