@@ -181,6 +181,8 @@ def _of(claims: list[Claim], subject: str) -> list[Claim]:
 def _health(claims: list[Claim], units: list[DeployUnit]) -> Iterator[Finding]:
     found = _of(claims, "health path")
     known = {path for unit in units for path in (unit.health_path, unit.liveness_path) if path}
+    if known and any(not unit.health_path for unit in units):
+        known.add("/")  # all that can be asked of a unit without a health route
     if not known and found:
         known = {Counter(claim.value for claim in found).most_common(1)[0][0]}
     for claim in found:
@@ -240,17 +242,29 @@ def _own_port(service: object) -> str:
 
 
 def _versions(claims: list[Claim]) -> Iterator[Finding]:
-    first: dict[str, Claim] = {}
-    for claim in claims:
-        if not claim.subject.endswith(" version"):
-            continue
-        earlier = first.setdefault(claim.subject, claim)
-        length = min(claim.value.count("."), earlier.value.count(".")) + 1
-        if claim.value.split(".")[:length] != earlier.value.split(".")[:length]:
-            what = claim.subject.removesuffix(" version")
-            rule = "runtime" if what in ("python", "node") else "version"
-            message = f"{what} {claim.value} here, {earlier.value} in {earlier.file}:{earlier.line}."
-            yield RULES.at(rule, claim.file, claim.line, message)
+    """One major version of each database everywhere; an interpreter in a workflow is that of one of the images."""
+    subjects = dict.fromkeys(claim.subject for claim in claims if claim.subject.endswith(" version"))
+    for subject in subjects:
+        found, what = _of(claims, subject), subject.removesuffix(" version")
+        if what in ("python", "node"):
+            allowed, judged, rule = [c for c in found if c.scope], [c for c in found if not c.scope], "runtime"
+        else:
+            allowed, judged, rule = found[:1], found[1:], "version"
+        for claim in judged:
+            if allowed and not any(_same_version(claim.value, other.value) for other in allowed):
+                message = f"{what} {claim.value} here, {allowed[0].value} in {allowed[0].file}:{allowed[0].line}."
+                yield RULES.at(rule, claim.file, claim.line, message)
+    for first, later in ((a, b) for a in claims for b in claims if a.subject == b.subject == "python version"):
+        if first.file == later.file and first.line < later.line and first.value != later.value:
+            message = (
+                f"python {later.value} here, {first.value} in line {first.line}: packages do not move between them."
+            )
+            yield RULES.at("runtime", later.file, later.line, message)
+
+
+def _same_version(one: str, other: str) -> bool:
+    """Equal as far as both are given: 3.13 and 3.13.1, 24 and 24.11."""
+    return all(a == b for a, b in zip(one.split("."), other.split("."), strict=False))
 
 
 def _branches(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:

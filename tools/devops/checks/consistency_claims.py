@@ -71,7 +71,7 @@ def _dockerfiles(subject: Subject) -> Iterator[Claim]:
     for path, parsed in found:
         for stage in parsed.stages:
             if runtime := _PYTHON_OR_NODE.search(stage.image):
-                yield Claim(f"{runtime[1]} version", runtime[2], path, stage.line)
+                yield Claim(f"{runtime[1]} version", runtime[2], path, stage.line, path)
         for item in (item for stage in parsed.final for item in stage.instructions):
             if item.keyword == "HEALTHCHECK":
                 for health in HEALTH_URL.finditer(item.value):

@@ -129,7 +129,7 @@ _BUILD_TOOL = re.compile(
 )
 _DEPENDENCIES = re.compile(
     r"\b(pip3? install|pip3? wheel|uv sync|uv pip|poetry install|pdm (sync|install)|pipenv (sync|install)"
-    r"|npm (ci|install|i)\b"
+    r"|npm (ci|install|i)\b(?! (-g|--global))"
     r"|yarn( install| --frozen|\s*$)|pnpm (install|i)\b|bun install|go mod download|cargo (fetch|build)|bundle install"
     r"|composer install|mvn |gradle)"
 )
@@ -138,7 +138,7 @@ _SERVER = re.compile(
 )
 _FIXED_PORT = re.compile(r"(--port[= ]|-p |--bind[= ]\S*:|-b \S*:|--http-port[= ])(\d{2,5})\b|runserver \S*:(\d{2,5})")
 _LOOPBACK = re.compile(r"(--host[= ]|--bind[= ]|-b |-h |--hostname[= ]|-H )(127\.0\.0\.1|localhost)\b")
-_RUNNER = re.compile(r"^(npm|yarn|pnpm|bun)\b")
+_RUNNER = re.compile(r"^(npm|yarn|pnpm)\b|^bun run [\w:-]+$")
 _WITHOUT_FETCHER = re.compile(r"slim|distroless|scratch|debian|ubuntu|chainguard|wolfi")
 _SLIM_WITH_CURL = re.compile(r"^(docker\.io/)?(library/)?nginx:")
 

@@ -50,7 +50,8 @@ def _pod(manifest: Manifest) -> Iterator[Finding]:
     if pod.get("automountServiceAccountToken") is not False and "serviceAccountName" not in pod:
         message = f"{manifest.kind} {manifest.name} mounts the default service account's token."
         yield RULES.at("service-account", file, manifest.line(*manifest.template_path, "spec"), message)
-    if manifest.kind == "Deployment" and lookup(manifest.body, "spec", "replicas") == 1:
+    serves = any(container.get("ports") for container, _line in manifest.containers())
+    if manifest.kind == "Deployment" and serves and lookup(manifest.body, "spec", "replicas") == 1:
         yield RULES.at("replicas", file, manifest.line("spec", "replicas"), f"Deployment {manifest.name} runs one pod.")
 
 
@@ -108,7 +109,7 @@ def _probes(manifest: Manifest, container: dict[str, Any], line: int) -> Iterato
     if "livenessProbe" not in container:
         yield RULES.at("liveness", file, line, f"{name} has no livenessProbe.")
     ready, alive = (lookup(container, probe, "httpGet", "path") for probe in _PROBES[:2])
-    if ready is not None and ready == alive:
+    if ready not in (None, "/") and ready == alive:  # a plain page has no dependency to check
         yield RULES.at(
             "liveness-dependency", file, line, f"{name} uses {str(ready)[:60]} for both readiness and liveness."
         )

@@ -62,13 +62,13 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
         yield RULES.at("old-functions", path, document.line("build", "functions"), "`functions` stands under [build].")
     if build.get("command") and not build.get("publish") and not top.get("plugins"):
         yield RULES.at("publish", path, document.line("build"), "`publish` is not set.")
-    for rule, keys, value in (
-        ("base", ("build", "base"), build.get("base")),
-        ("functions-directory", ("functions", "directory"), mapping(top.get("functions")).get("directory")),
-    ):
-        folder = join(folder_of(path), value.lstrip("/")) if isinstance(value, str) else "."
-        if folder != "." and not any(name.startswith(f"{folder}/") for name in subject.tree.files):
-            yield RULES.at(rule, path, document.line(*keys), f"There is no folder {str(value)[:60]!r}.")
+    base = str(build.get("base") or folder_of(path)).strip("/")  # relative to the repository, wherever this file is
+    if "base" in build and not _is_folder(subject, base):
+        yield RULES.at("base", path, document.line("build", "base"), f"There is no folder {base[:60]!r}.")
+    functions = mapping(top.get("functions")).get("directory")
+    if isinstance(functions, str) and not _is_folder(subject, join(base, functions.lstrip("/"))):
+        line = document.line("functions", "directory")
+        yield RULES.at("functions-directory", path, line, f"There is no folder {functions[:60]!r} in {base[:60]!r}.")
     redirects = [mapping(item) for item in sequence(top.get("redirects"))]
     for index, item in enumerate(redirects[:-1]):
         if item.get("from") == "/*" and not item.get("conditions") and item.get("force") is not False:
@@ -76,6 +76,10 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
                 continue
             line = document.line("redirects", index)
             yield RULES.at("redirect-order", path, line, "A catch-all redirect stands before other redirects.")
+
+
+def _is_folder(subject: Subject, folder: str | None) -> bool:
+    return folder == "." or any(name.startswith(f"{folder}/") for name in subject.tree.files)
 
 
 GATE = Gate("netlify", RULES, select, check)

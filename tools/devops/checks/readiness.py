@@ -78,7 +78,7 @@ _SOURCE = (
     ".cs",
     ".ex",
 )
-_TEST = re.compile(r"(^|/)(tests?|__tests__|spec)/|(^|/)test_|[._](test|spec)\.")
+_TEST = re.compile(r"(^|/)\.|(^|/)(tests?|__tests__|spec)/|(^|/)test_|[._](test|spec)\.")
 _DATABASES = {"postgres", "mysql", "mariadb", "mongodb", "mongo", "sqlite", "sqlserver"}
 _QUERY = re.compile(
     r"SELECT 1|\.ping\(|\.execute\(|\.query\(|queryRaw|\.command\(|PingContext|connection\.cursor|isConnected"
@@ -145,9 +145,9 @@ def _last(route: str) -> str:
 
 
 def _files_of_route(subject: Subject, unit: DeployUnit, route: str) -> list[tuple[str, str]]:
-    """Source files of the unit that name the route, or stand where a file-based router serves it; tests left out.
+    """Source files of the unit that name the route, or stand where a file-based router serves it.
 
-    Files named after the route come first: they hold its logic.
+    Tests and dot folders are left out. Files named after the route come first: they hold its logic.
     """
     prefix = "" if unit.path == "." else f"{unit.path}/"
     by_file = re.compile(rf"(app|pages)/.*{re.escape(_last(route))}(/route|/index|)\.[jt]sx?$")
