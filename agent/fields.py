@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.frontmatter import FrontmatterError, parse
 from agent.names import split_list
+from tools.frontmatter import FrontmatterError, parse
 
 MAX_FILE_BYTES = 1_000_000
 EFFORTS = ("low", "medium", "high", "xhigh", "max")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from agent.frontmatter import load_yaml
+from tools.frontmatter import load_yaml
 from tools.resources import data_root
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agent.result import Outcome
-from agent.workflow.labels import group, label
 from agent.workflow.steps import Workflow, load_steps
 from tools.devops.types import Check, Plan, Spec, to_json
+from tools.labels import group, label
 
 if TYPE_CHECKING:
     from agent.workflow.run import WorkflowRun

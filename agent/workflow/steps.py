@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from agent.frontmatter import parse
 from tools.devops.types import Check, Decision, Finding, to_json
+from tools.frontmatter import parse
 from tools.ports import StepClaim, StepVerdict
 from tools.resources import data_root
 

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.frontmatter import MAX_DEPTH, FrontmatterError, load_yaml, parse
+from tools.frontmatter import MAX_DEPTH, FrontmatterError, load_yaml, parse
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent.frontmatter import load_yaml
 from agent.skills import builtin_skill_root, load_skill
+from tools.frontmatter import load_yaml
 
 PACKS = sorted(path.parent for path in builtin_skill_root().glob("*/SKILL.md"))
 FACT_FILES = sorted(builtin_skill_root().glob("*/facts.yaml"))

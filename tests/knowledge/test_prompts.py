@@ -8,9 +8,9 @@ from typing import Any, get_args
 import pytest
 
 from agent.definition import load_persona
-from agent.frontmatter import load_yaml, parse
 from agent.names import fold, resolve_agent_name
 from tools.devops.types import DEPLOYMENT_FIELDS, CheckStatus, FieldStatus, Severity, Source
+from tools.frontmatter import load_yaml, parse
 from tools.resources import data_root
 
 PROMPTS = data_root() / "prompts"

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agent.frontmatter import load_yaml
+from tools.frontmatter import load_yaml
 
 
 @cache
