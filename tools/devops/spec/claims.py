@@ -192,6 +192,8 @@ def _join(key: str, a: Any, b: Any) -> Any:
     """One key of two mappings. `16` and `16.2` are the same version, told with less and with more care."""
     if key == "version" and isinstance(a, str) and isinstance(b, str):
         return max(a, b, key=len) if f"{a}.".startswith(f"{b}.") or f"{b}.".startswith(f"{a}.") else None
+    if key == "kind":
+        return a if b in a.split("+") else f"{a}+{b}"
     return merge(a, b)
 
 
@@ -226,9 +228,9 @@ def _side(one: Claim) -> Mapping[str, Any]:
 
 def _ruled_out(claims: Sequence[Claim]) -> tuple[Mapping[str, Any], ...]:
     """Single values the SPEC excludes, kept so that nobody chooses them: `{"value", "status": "excluded", ...}`."""
-    return _distinct(
-        [c for c in claims if c.kind == "excluded" and c.rank <= COMPANION and not c.whole and c.value is not True]
-    )
+    stated = [c.value for c in claims if c.kind == "stated"]
+    named = (c for c in claims if c.kind == "excluded" and c.rank <= COMPANION and not c.whole and c.value is not True)
+    return _distinct([c for c in named if c.value is not None and all(merge(c.value, v) is None for v in stated)])
 
 
 def _speaking(claims: Sequence[Claim]) -> list[Claim]:

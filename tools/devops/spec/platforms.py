@@ -29,8 +29,6 @@ def find_platforms(statement: Statement) -> Iterator[Hit]:
         if not strength:
             continue
         side = _side(statement, mention, family)
-        if side == "both":
-            side = "frontend" if _first_frontend(statement, mention, family) else "backend"
         field = "frontend_platform" if side == "frontend" else "platform"
         judged = hit(field, statement, mention, family, strength=strength)
         if choice and judged.stance.kind == "stated" and not (side and "/" in statement.text):
@@ -44,6 +42,8 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
     if any(found("hosting.not_labels", key) for key in keys) and not any(found("hosting.labels", k) for k in keys):
         return 0
     in_value = mention.start >= statement.body
+    if mention.value == "supabase" and not (in_value and _first(statement, mention)):
+        return PROSE if found("rules.really_deployed", scope.part) and _verb_near(statement, mention, scope) else 0
     if mention.value == "docker" and not found("rules.really_deployed", " ".join((*keys, scope.part))):
         return _negated_bare(statement, mention)
     if (
@@ -127,37 +127,27 @@ def _on(statement: Statement, mention: Mention) -> bool:
 
 
 def _side(statement: Statement, mention: Mention, family: Sequence[Mention]) -> str:
-    """`frontend`, `backend` or "" for a mention, by the nearest word that tells."""
+    """`frontend`, `backend` or "" by the word that follows at once, else the nearest before it, else the labels."""
     scope = scope_of(statement.text, mention.start, mention.end)
-    others = [m for m in family if m is not mention and m.value != mention.value]
+    others = [m for m in family if m.value != mention.value]
     left = max([scope.sentence[0], *(m.end for m in others if m.end <= mention.start)])
     right = min([scope.sentence[1], *(m.start for m in others if m.start >= mention.end)])
-    around = _sides_in(statement.text[left : mention.start])
-    after = _sides_in(statement.text[mention.end : min(right, mention.end + 24)])
-    if len(around | after) == 2 and others and len(after) == 1:
-        return next(iter(after))
-    for sides in (
-        around,
-        after,
-        *(
-            _sides_in(key)
-            for key in (statement.label, statement.column, *statement.parents[:1], *statement.headings[:2])
-            if key
-        ),
-    ):
-        if len(sides) == 1:
-            return next(iter(sides))
-        if len(sides) == 2:
-            return ""
+    behind = statement.text[mention.end : min(right, mention.end + 24)]
+    for text, take in ((behind[:12], 0), (statement.text[left : mention.start], -1), (behind, 0)):
+        sides = _sides_in(text)
+        if sides:
+            return sides[take]
+    for key in (*statement.keys, *statement.parents[:1], *statement.headings[:2]):
+        sides = _sides_in(key)
+        if sides:
+            return sides[0] if len(set(sides)) == 1 else ""
     return ""
 
 
-def _first_frontend(statement: Statement, mention: Mention, family: Sequence[Mention]) -> bool:
-    return bool(family) and family[0] is mention and statement.text.find("front") < statement.text.find("back")
-
-
-def _sides_in(text: str) -> set[str]:
-    return {side for side in ("frontend", "backend") if found(f"sides.{side}", text)}
+def _sides_in(text: str) -> list[str]:
+    """The sides spoken of in `text`, in order."""
+    hits = [(m.start(), side) for side in ("frontend", "backend") for m in pattern(f"sides.{side}").finditer(text)]
+    return [side for _, side in sorted(hits)]
 
 
 def _undecided(statement: Statement) -> Hit | None:
@@ -174,7 +164,7 @@ def _undecided(statement: Statement) -> Hit | None:
         verdict = pattern("stance.undecided").search(part)
         if verdict is not None and (labelled or verdict.start() <= 24):
             sides = _sides_in(scope.whole) or _sides_in(" ".join((statement.label, *statement.parents[:1])))
-            field = "frontend_platform" if sides == {"frontend"} else "platform"
+            field = "frontend_platform" if set(sides) == {"frontend"} else "platform"
             return Hit(field, None, match.start(), Stance("undecided"), LABELLED, whole=True)
     return None
 

@@ -63,10 +63,10 @@ def _requirement(document: Document, statements: list[Statement], n: int) -> Ite
     start = _START.match(statement.text)
     if start is not None and not _NOT_REQUIREMENTS.match(start[1]):
         text = _tidy(statement.text[start.end() :])
-        if statement.kind in ("heading", "title") or not text:
-            text = " ".join(part for part in (text, _following(statements, n)) if part)
-        elif statement.kind == "cell":
+        if statement.kind == "cell":
             text = _longest_cell(statements, n)
+        elif statement.kind in ("heading", "title") or not text:
+            text = " ".join(part for part in (text, _following(statements, n)) if part)
         if text and (statement.kind != "cell" or _IS_SENTENCE.search(text)):
             yield _made(document, statement, start[1], text, start[2] or start[3] or "")
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tools.devops.spec.claims import LABELLED, PROSE, Hit, hit
 from tools.devops.spec.markdown import Statement
-from tools.devops.spec.stance import scope_of
+from tools.devops.spec.stance import focused, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, pattern
 
 _ZONES = {
@@ -67,7 +67,10 @@ def find_cron(statement: Statement) -> Iterator[Hit]:
     value = {"schedule": schedule(scope.whole), "text": sentence[:200]}
     labelled = bool(statement.label) and found("cron.generic", statement.label)
     mention = Mention("cron", *at)
-    yield hit("cron", statement, mention, value=[value], strength=LABELLED if labelled else PROSE, conditions=False)
+    strength = LABELLED if labelled else PROSE
+    judged = hit("cron", statement, mention, value=[value], strength=strength, conditions=False)
+    if judged.stance.kind != "excluded" or focused(statement, *at):
+        yield judged
 
 
 def _anchor(statement: Statement) -> tuple[int, int] | None:

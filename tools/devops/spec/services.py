@@ -22,7 +22,7 @@ _RANGE = re.compile(
     FLAGS,
 )
 _COUNT = re.compile(
-    rf"(?<![\d.,-])(\d{{1,3}})\s?(?:개|대)?(?:의)?\s?(?:\w{{1,12}}\s)?"
+    rf"(?<![\d.,-])(\d{{1,3}})(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
     rf"(?:{_COUNT_WORDS})(?![-\w])"
     r"|(?:\breplicas?|replica ?count|replicacount"
     r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"

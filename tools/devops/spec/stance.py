@@ -24,6 +24,12 @@ _ABBREVIATION = re.compile(r"(?:\be\.g|\bi\.e|\betc|\bvs|\bapprox|\bno|\bincl)\.
 _ARROW = re.compile(r"->|→|=>|⇒|➜")
 _CONSEQUENCE = re.compile(r"\b(?:then|shall|must|should|will)\b|,", re.IGNORECASE | re.ASCII)
 _CONDITION_END = re.compile(r"\b(?:then|shall|must)\b|,|면(?:\s|,|$)|경우", re.IGNORECASE | re.ASCII)
+_SUBJECTS = tuple(
+    f"labels.{name}"
+    for name in ("autoscaling", "load_balancing", "replication", "cdn", "queue_generic", "cache", "backup")
+)
+_COMMON = re.compile(r"[,;:]")
+_SHARED = re.compile(r"\b(?:of|for)\b|의 ")
 _LISTED = re.compile(r"\s(?:and|or|및|또는)\s|[,/·&、:]|(?<=[가-힣])[와과]\s", re.IGNORECASE)
 _CLAUSE_BREAK = re.compile(
     r"\s(?:but|whereas|however|while|although)\s|지만\s|\s[—–]\s|하나,\s", re.IGNORECASE | re.ASCII
@@ -189,16 +195,17 @@ def _in_exclusions(statement: Statement, start: int, end: int) -> Kind:
 
 def focused(statement: Statement, start: int, end: int) -> bool:
     """Whether the words around a mention only speak of having it: `global CDN setup`, not `CDN cache headers`."""
-    text = statement.text
-    head = pattern("rules.reason").search(text, end)
-    right = head.start() if head is not None else len(text)
-    borders = [m.span() for m in _LISTED.finditer(text, 0, right)]
+    head = pattern("rules.reason").search(statement.text, end)
+    right = head.start() if head is not None else len(statement.text)
+    text = statement.text[:start] + " " * (end - start) + statement.text[end:right]
+    for subject in _SUBJECTS:
+        text = pattern(subject).sub(lambda m: " " * len(m.group()), text)
+    joint = _COMMON if _SHARED.search(text) else _LISTED
+    borders = [m.span() for m in joint.finditer(text)]
     left = max((b for _, b in borders if b <= start), default=0)
-    right = min((a for a, _ in borders if a >= end), default=right)
-    rest = (text[left:start] + " " + text[end:right]).replace("(", " ").split()
-    return len(rest) <= 5 and all(
-        found("rules.setup", word.strip(".:;,'\"")) or not word.strip(".:;-") for word in rest
-    )
+    right = min((a for a, _ in borders if a >= end), default=len(text))
+    rest = [word.strip("().:;,'\"!-") for word in text[left:right].split()]
+    return len(rest) <= 6 and all(found("rules.setup", word) for word in rest if word)
 
 
 def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention], *, conditions: bool) -> Kind:
@@ -210,10 +217,13 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
         return "excluded"
     if _rejected(scope, start, end, family):
         return "past"
+    if _denied_something(scope, start, end):
+        return "open"
     before = scope.text[scope.clause[0] : start]
     if found("stance.past_before", before) and not found("stance.past_exempt", scope.whole):
         return "past"
-    if found("stance.example_before", before) or found("stance.future", scope.wide):
+    hedged = found("stance.example_before", before) or found("stance.possible", before)
+    if hedged or found("stance.future", scope.wide):
         return "open"
     if found("stance.conditional", scope.whole) or (conditions and _in_condition(scope, start, end)):
         return "open"
@@ -232,6 +242,15 @@ def _negated_before(scope: Scope, start: int) -> bool:
         return False
     gap = before[verb.end() :]
     return len(gap) <= 70 and not found("stance.negation_ends", gap)
+
+
+def _denied_something(scope: Scope, start: int, end: int) -> bool:
+    """Whether the clause forbids something about the mention (`shall not log Redis keys`): no positive statement."""
+    before = scope.text[scope.clause[0] : start]
+    verb = last("stance.denied", before)
+    if verb is not None and not found("stance.negation_ends", before[verb.end() :]):
+        return True
+    return found("stance.denied_after", scope.text[end : scope.clause[1]])
 
 
 def _noun_gap(gap: str) -> bool:
