@@ -63,7 +63,8 @@ def _python(unit: DeployUnit, target: int | None) -> Checks:
     if manager == "pip":
         steps.append(("Install", _pip_install(unit)))
     else:
-        tool = f"pip install {manager}=={version(manager)} && " if manager in _RUN and manager != "uv" else ""
+        needs = " 'hishel<2'" if manager == "pdm" else ""  # pdm 2.29 fails with hishel 2 (measured 2026-11)
+        tool = f"pip install {manager}=={version(manager)}{needs} && " if manager in _RUN and manager != "uv" else ""
         steps.append(("Install", tool + _INSTALL.get(manager, unit.install or "pip install .")))
     own = _own(unit, prefix)
     coverage = manager != "pdm" and bool(re.match(r"(python -m )?pytest\b", direct(unit.test or "")))
