@@ -46,11 +46,9 @@ def derive_application_type(document: Document, rank: int) -> list[Claim]:
 
 def _part(statement: Statement, side: str) -> int | None:
     """Where a statement lists a part of the application on `side`, or None."""
-    if len(statement.label) > 24 or not found(f"sides.{side}", statement.label):
+    if not found(f"rules.part_{side}", statement.label):
         return None
     if any(found("sections.requirements", heading) for heading in statement.headings):
-        return None
-    if side == "backend" and not found("rules.backend_part", statement.label):
         return None
     value = statement.text[statement.body :]
     match = pattern(f"frameworks.{side}").search(value)

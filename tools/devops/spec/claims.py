@@ -163,7 +163,8 @@ def _stated(field: str, stated: list[Claim], excluded: list[Claim], claims: Sequ
         elif other.strength == top:
             against.append(other)
     excluded = [c for c in excluded if c.strength >= top and _same(c.value, merged)]
-    if against or excluded:
+    outvoted = not against and len(leading) > 2 * len(excluded)
+    if against or (excluded and not outvoted):
         sides = _distinct([leading[0], *against, *excluded])
         return DeploymentField("stated", None, _evidence([*leading, *excluded]), planned, sides)
     agreeing = [c for c in stated if merge(merged, c.value) is not None]

@@ -15,7 +15,7 @@ _UNIT = r"(days?|d\b|weeks?|months?|years?|일|주|개월|년)"
 _KEEP = r"(?:retention|retain\w*|kept|keep|보관|보존|유지)"
 _VERSION = re.compile(
     r"\s?[v:(]?\s?(\d{1,2}(?:\.\d{1,2}){0,2})"
-    r"(?![\d%]|\s?(?:GB|MB|ms|vCPU|개|대|nodes?|replicas?|테이블|tables?|일|days?|시간|초|분))\+?",
+    r"(?![\d%]|-(?!alpine|slim|bookworm|bullseye)|\s?(?:회|번|가지|종|건|단계|중|GB|MB|ms|vCPU|개|대|nodes?|replicas?|테이블|tables?|일|days?|시간|초|분))\+?",
     FLAGS,
 )
 _RETENTION = re.compile(
@@ -32,6 +32,7 @@ _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365, "일": 1, "주": 7, "개": 30, "년"
 _NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 _COUNT_BEFORE = re.compile(r"(?<![\w.-])(\d{1,2}|one|two|three|four|five)\s?(?:x |개(?:의)? ?)?$", FLAGS)
 _COUNT_AFTER = re.compile(r"\s?(?:\(?x?|:)\s?(\d{1,2})\s?(?:개|대|\)|$|x)", FLAGS)
+_PRODUCTION = re.compile(r"(?:prod(?:uction)?|운영|프로덕션)\s?(?:은|는|에서는)?\s?[:=]?\s?$", FLAGS)
 _ITSELF = re.compile(r"read|읽기|multi-az|다중|standby|database|db|데이터|디비|streaming|스트리밍")
 _KINDS = (
     ("read-replica", r"read|읽기|복제본"),
@@ -59,7 +60,8 @@ def _database(statement: Statement) -> Iterator[Hit]:
     family = mentions("databases", text)
     labelled = any(found("sections.database", key) for key in statement.keys)
     choice = len(family) > 1 and alternatives(text, family)
-    for mention in family:
+    in_production = [m for m in family if _PRODUCTION.search(text, max(0, m.start - 16), m.start)]
+    for mention in in_production or family:
         if mention.weak and not labelled and not re.match(r"\s?(?:postgres|db\b|database)", text[mention.end :], FLAGS):
             continue
         inside = labelled and mention.start >= statement.body
@@ -124,7 +126,9 @@ def _replication(statement: Statement) -> Iterator[Hit]:
     for match in pattern("labels.replication").finditer(text):
         around = text[max(0, match.start() - 24) : match.end() + 6]
         itself = _ITSELF.search(match.group().lower()) is not None
-        if found("labels.replication_not", around) or not (itself or about_db or found("labels.database_words", text)):
+        if found("labels.replication_not", around) or not (
+            itself or about_db or found("labels.database_words", around)
+        ):
             continue
         mention = Mention("replication", match.start(), match.end())
         yield hit("database_replication", statement, mention, value=_replication_value(text, match))

@@ -34,7 +34,7 @@ _UNITS = {
     "엔": "JPY",
 }
 _SCALE = {"만": 10_000, "천": 1_000, "백만": 1_000_000, "억": 100_000_000, "k": 1_000}
-_PERCENT = re.compile(r"(?<![\d.])(9\d(?:\.\d{1,5})?|100(?:\.0{1,3})?)\s?(?:%|퍼센트|percent)", FLAGS)
+_PERCENT = re.compile(r"(?<![\d.])(9\d(?:\.\d{1,5})?)\s?(?:%|퍼센트|percent)", FLAGS)
 _LATENCY = re.compile(
     r"\b(p(?:50|90|95|99)(?:\.9)?)\b[^.;|\n]{0,40}?"
     r"(?:<=?|≤|under|below|less than|within|미만|이하|:)?\s?"

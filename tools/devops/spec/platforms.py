@@ -13,6 +13,8 @@ from tools.devops.spec.stance import Scope, Stance, alternatives, context_kind, 
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, last, loose, mentions, pattern, words
 
 _NAME_ONLY = 48
+_OF_DATABASE = re.compile(r"(?:\bDB|데이터베이스)\s?[를는은]?\s?$", FLAGS)
+_SHARED_VERB = re.compile(r"에\s?,[^.;]{0,60}(?:배포|호스팅)")
 _ON = re.compile(r"\bon\s(?:an?\s|the\s)?(?:\w{1,12}\s)?$", FLAGS)
 
 
@@ -52,6 +54,8 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
         and (_first(statement, mention) or not mention.generic)
     ):
         return LABELLED if _leads(statement, mention) else PROSE
+    if _OF_DATABASE.search(scope.text, max(0, mention.start - 12), mention.start):
+        return 0
     if _verb_near(statement, mention, scope):
         return PROSE
     if in_value and any(found("hosting.side_labels", key) for key in keys) and _on(statement, mention):
@@ -106,6 +110,8 @@ def _verb_near(statement: Statement, mention: Mention, scope: Scope) -> bool:
     if verb is not None and _links(before[verb.end() :]):
         return True
     after = scope.text[mention.end : min(scope.sentence[1], mention.end + 32)]
+    if _SHARED_VERB.match(scope.text, mention.end, scope.sentence[1]):
+        return True
     follows = pattern("hosting.verbs_after").search(after)
     return follows is not None and follows.start() <= 14 and not re.search(r"[,;]", after[: follows.start()])
 

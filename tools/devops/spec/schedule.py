@@ -77,7 +77,7 @@ def _anchor(statement: Statement) -> tuple[int, int] | None:
     """Where it speaks of work by the clock: a rhythm or time of day next to a job, or a job word itself."""
     text = statement.text
     generic = pattern("cron.generic").search(text)
-    if generic is not None:
+    if generic is not None and (statement.kind != "cell" or statement.label):
         return generic.span()
     rhythms = (_CRON, *(pattern(f"rules.{name}") for name in ("daily", "weekly", "monthly")), _EVERY, _CLOCK)
     for rhythm in rhythms:

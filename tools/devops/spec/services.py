@@ -23,12 +23,14 @@ _RANGE = re.compile(
 )
 _COUNT = re.compile(
     rf"(?<![\d.,-])(\d{{1,3}})(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
-    rf"(?:{_COUNT_WORDS})(?![-\w])"
+    rf"(?:{_COUNT_WORDS})(?![-\w]|\s?(?:images?|orchestr|registr))"
     r"|(?:\breplicas?|replica ?count|replicacount"
     r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"
     r"|(?:인스턴스|레플리카|파드)\s?(?:를|은|는|수)?\s?(?:최소\s?)?(\d{1,3})\s?(?:개|대)",
     FLAGS,
 )
+_LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq"})
+"""Queues that run on a broker of another name, which may be told elsewhere."""
 _AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least", FLAGS)
 
 
@@ -56,7 +58,8 @@ def _engine(statement: Statement, field: str, path: str) -> Iterator[Hit]:
         if field == "cache" and _queue_only(statement, mention):
             continue
         version = version_at(text, mention.end)
-        value: Any = {"engine": mention.value} | ({"version": version} if version else {})
+        key = "library" if mention.value in _LIBRARIES else "engine"
+        value: Any = {key: mention.value} | ({"version": version} if version and key == "engine" else {})
         judged = hit(field, statement, mention, family, value=value, strength=LABELLED if inside else PROSE)
         if len(family) > 1 and alternatives(text, family) and judged.stance.kind == "stated":
             judged = Hit(field, True, mention.start, judged.stance, PROSE)
@@ -79,7 +82,7 @@ def _by_label(statement: Statement, field: str) -> Iterator[Hit]:
         return
     if context_kind(statement) != "excluded" and not found("rules.denial", statement.text):
         return
-    subject = "labels.queue_generic" if field == "queue" else f"labels.{field}"
+    subject = "labels.queue_generic" if field == "queue" else "rules.cache_subject"
     for match in pattern(subject).finditer(statement.text):
         if found(f"labels.{field}_not", statement.text):
             return

@@ -30,6 +30,8 @@ _SUBJECTS = tuple(
 )
 _COMMON = re.compile(r"[,;:]")
 _SHARED = re.compile(r"\b(?:of|for)\b|의 ")
+_OTHER_SPEC = re.compile(r"\s*\[?SPEC-[A-Z0-9]")
+_DELEGATED = re.compile(r"\bSPEC-[A-Z]+(?:-[A-Z0-9]+)*-\d")
 _LISTED = re.compile(r"\s(?:and|or|및|또는)\s|[,/·&、:]|(?<=[가-힣])[와과]\s", re.IGNORECASE)
 _CLAUSE_BREAK = re.compile(
     r"\s(?:but|whereas|however|while|although)\s|지만\s|\s[—–]\s|하나,\s", re.IGNORECASE | re.ASCII
@@ -150,6 +152,12 @@ def context_kind(statement: Statement) -> Kind:
     for wanted in ("aside", "excluded", "open", "past", "development"):
         if wanted in kinds:
             return "aside" if wanted == "excluded" and _excluded_tail(statement) else wanted
+    if (
+        _OTHER_SPEC.match(statement.text)
+        or statement.label.startswith("spec-")
+        or any(c.startswith("spec-") for c in statement.row[:1])
+    ):
+        return "aside"
     row = " | ".join(statement.row)
     for mark in ("excluded", "open"):
         if any(found(f"row_marks.{mark}", cell) for cell in statement.row if row):
@@ -178,6 +186,8 @@ def judge(
     kind = _sentence_kind(scope, start, end, family, conditions=conditions)
     if kind == "stated":
         kind = context
+    if kind in ("stated", "excluded") and found("stance.testing", statement.text):
+        kind = "development"
     before = scope.text[scope.sentence[0] : start]
     optional = found("stance.optional", scope.wide) or found("stance.optional", before[:60])
     planned = found("stance.planned", scope.wide)
@@ -190,7 +200,8 @@ def _in_exclusions(statement: Statement, start: int, end: int) -> Kind:
     head = pattern("rules.reason").search(statement.text, lead + 2)
     if head is not None and start >= head.start():
         return "aside"
-    return "excluded" if focused(statement, start, end) else "aside"
+    elsewhere = _DELEGATED.search(statement.text) is not None
+    return "excluded" if focused(statement, start, end) and not elsewhere else "aside"
 
 
 def focused(statement: Statement, start: int, end: int) -> bool:
@@ -270,6 +281,8 @@ def _denied(tail: str) -> bool:
     match = pattern("stance.negation_after").search(tail)
     if match is None:
         return False
+    if found("stance.far_denial", match.group()):
+        return True
     # "X without downtime" or "X는 다운타임 없이" denies something else that stands between.
     between = tail[: match.start()]
     return len(between.split()) <= 4 and not re.search(r"\b(?:without|no)\b|\b(?:shall|will|must) (?!not|be)", between)
