@@ -24,10 +24,7 @@ WORKFLOW_GRANTS = ("CompleteStep",)
 def builtin_tools() -> dict[str, Tool]:
     """Every built-in tool by name."""
     import tools as core
-    from tools.devops.artifacts import plan_deployment, write_artifact
-    from tools.devops.checks import check_artifacts
-    from tools.devops.project import detect_project
-    from tools.devops.spec import ReadSpec
+    from tools.devops.tools import TOOLS
 
     found: Iterable[Tool] = (
         core.read,
@@ -43,10 +40,6 @@ def builtin_tools() -> dict[str, Tool]:
         core.ask_user_question,
         core.delegate,
         core.complete_step,
-        ReadSpec,
-        detect_project,
-        plan_deployment,
-        write_artifact,
-        check_artifacts,
+        *TOOLS,
     )
     return {tool.name: tool for tool in found}

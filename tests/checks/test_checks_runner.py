@@ -17,7 +17,6 @@ from tools.devops.checks import (
     Baseline,
     Report,
     available_tools,
-    check_artifacts,
     fingerprint,
     railway,
     run_checks,
@@ -26,6 +25,7 @@ from tools.devops.checks import (
     to_text,
 )
 from tools.devops.checks.linters import process
+from tools.devops.tools import check_artifacts
 from tools.devops.types import Check, Finding, Project
 from tools.tool import ToolContext, ToolError
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tools.devops.project import DetectProject, scan_project
+from tools.devops.project import scan_project
+from tools.devops.tools import detect_project
 from tools.devops.types import to_json
 from tools.tool import ToolContext, ToolError
 
@@ -18,7 +19,7 @@ Make = Callable[[Mapping[str, Any]], Path]
 
 async def test_content_and_data_are_the_project(make: Make) -> None:
     root = make({"requirements.txt": "fastapi\nuvicorn", "main.py": "from fastapi import FastAPI\napp = FastAPI()"})
-    result = await DetectProject.invoke(ToolContext.at(root), {})
+    result = await detect_project.invoke(ToolContext.at(root), {})
     assert isinstance(result.content, str)
     assert json.loads(result.content) == result.data == to_json(scan_project(root))
     assert not result.is_error
@@ -26,7 +27,7 @@ async def test_content_and_data_are_the_project(make: Make) -> None:
 
 async def test_a_folder_of_the_workspace(make: Make) -> None:
     root = make({"api/requirements.txt": "", "api/main.py": "", "web/index.html": ""})
-    result = await DetectProject.invoke(ToolContext.at(root), {"path": "api"})
+    result = await detect_project.invoke(ToolContext.at(root), {"path": "api"})
     assert [unit["path"] for unit in result.data["units"]] == ["."]
 
 
@@ -35,9 +36,9 @@ async def test_refused(make: Make, tmp_path: Path, path: str) -> None:
     root = make({"main.py": ""})
     (root / "link").symlink_to(tmp_path)
     with pytest.raises(ToolError, match=r"outside the workspace|is not a directory"):
-        await DetectProject.invoke(ToolContext.at(root), {"path": path})
+        await detect_project.invoke(ToolContext.at(root), {"path": path})
 
 
 def test_declaration() -> None:
-    assert (DetectProject.name, DetectProject.effects) == ("DetectProject", frozenset({"reads"}))
-    assert set(DetectProject.input_schema["properties"]) == {"path"}
+    assert (detect_project.name, detect_project.effects) == ("DetectProject", frozenset({"reads"}))
+    assert set(detect_project.input_schema["properties"]) == {"path"}

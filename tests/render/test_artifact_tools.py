@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.devops.artifacts import plan_deployment, write_artifact
+from tools.devops.tools import plan_deployment, write_artifact
 from tools.tool import ToolContext, ToolError
 
 FILES = {

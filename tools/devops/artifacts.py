@@ -1,4 +1,4 @@
-"""The tools that plan a deployment and write its files.
+"""What `PlanDeployment` and `WriteArtifact` do: plan a deployment and write its files.
 
 Both work from the SPEC and the project as they are on disk at the time of the call; nothing a model says can change
 what a file contains except through decisions.
@@ -7,77 +7,41 @@ what a file contains except through decisions.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from tools.devops.handover import Handover, Language
+from tools.devops.handover import render as render_message
+from tools.devops.handovers import handovers
 from tools.devops.merge import Merge, merge, replace
-from tools.devops.plan import make_plan
+from tools.devops.plan import make_plan, open_questions
 from tools.devops.render import RenderError, render, write_atomically
 from tools.devops.types import ArtifactPlan, Decision, Plan, Project, Spec, to_json
-from tools.tool import ToolContext, ToolError, ToolResult, tool
+from tools.tool import ToolContext, ToolError, ToolResult
 
 _SKIPPED = frozenset({".git", "node_modules", ".venv", "venv", "__pycache__", "dist", "target", "vendor", ".next"})
 _MAX_EXISTING = 2_000_000
 
 
-class DecisionInput(BaseModel):
-    """A choice that was made: `platform`, `platform:<unit path>`, `domain`, `language`, `railway_json`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(pattern=r"^[a-z_]+(:[^\x00-\x1f]{1,200})?$")
-    value: Any
-    source: Literal["spec", "project", "user", "default"] = "user"
-    evidence: str = ""
+OnConflict = Literal["ask", "keep", "replace"]
 
 
-Decisions = Annotated[
-    list[DecisionInput],
-    Field(description="Choices made so far. What is missing is taken from the SPEC, the project, or a default."),
-]
-SpecName = Annotated[
-    str | None, Field(description="Id or path of the SPEC. Leave it out when there is only one, or none.")
-]
+def plan_data(ctx: ToolContext, spec: str | None, decisions: Sequence[Decision]) -> dict[str, Any]:
+    """The plan as JSON, with the questions that only a user can settle and the requests to siblings."""
+    spec_read, project, plan = _planned(ctx, spec, decisions)
+    messages = handovers(plan, spec_read, project)
+    data: dict[str, Any] = to_json(plan)
+    data["questions"] = to_json(open_questions(spec_read, project, plan.decisions))
+    data["delegations"] = [_delegation(message, plan) for message in messages]
+    return data
 
 
-@tool("PlanDeployment", effects={"reads"})
-async def plan_deployment(ctx: ToolContext, decisions: Decisions = [], spec: SpecName = None) -> ToolResult:  # noqa: B006 - never changed; pydantic copies defaults
-    """Work out the deployment design from the SPEC, the project and the decisions made so far.
-
-    Returns the plan as JSON: the files to write (path, kind, why, requirements), every environment variable and where
-    it lives, strategy and rollback for each platform, a monthly cost estimate, what is unsupported, and notes. It
-    writes nothing. Write the files afterwards with WriteArtifact, one call for each.
-    """
-    _spec, _project, plan = _planned(ctx, spec, decisions)
-    data = to_json(plan)
-    return ToolResult(json.dumps(data, ensure_ascii=False, separators=(",", ":")), data=data)
-
-
-@tool("WriteArtifact", effects={"writes"})
-async def write_artifact(
-    ctx: ToolContext,
-    path: Annotated[str, Field(description="Path of a planned file, relative to the workspace, as in the plan.")],
-    kind: Annotated[str, Field(description="Kind of the planned file, as in the plan.")],
-    decisions: Decisions = [],  # noqa: B006 - never changed; pydantic copies defaults
-    spec: SpecName = None,
-    on_conflict: Annotated[
-        Literal["ask", "keep", "replace"],
-        Field(
-            description="What to do when a hand-written file is in the way. Choose replace only after the user agreed."
-        ),
-    ] = "ask",
+def write(
+    ctx: ToolContext, path: str, kind: str, decisions: Sequence[Decision], spec: str | None, on_conflict: OnConflict
 ) -> ToolResult:
-    """Render one planned file and write it, merged with what is there.
-
-    Returns a status and a unified diff. created, updated: written. unchanged: it was right already. conflict: an
-    existing file differs and was left alone; show the diff to the user and ask, then call again with `keep` or
-    `replace`. Pass the same decisions as to PlanDeployment.
-    """
+    """Render a planned file and write it, merged with what is there. Raises `ToolError`."""
     spec_read, project, plan = _planned(ctx, spec, decisions)
     artifact = _find(plan, path, kind)
     target = _target(ctx.root, artifact.path)
@@ -91,22 +55,26 @@ async def write_artifact(
         outcome = replace(existing, rendered, artifact.path)
     dry_run = bool(ctx.state.get("dry_run"))
     if outcome.status in ("created", "updated") and not dry_run:
-        write_atomically(target, outcome.text)
+        try:
+            write_atomically(target, outcome.text)
+        except OSError as error:
+            raise ToolError(f"{artifact.path} cannot be written: {error.strerror}. Nothing was changed.") from error
     return _report(artifact, outcome, on_conflict, dry_run)
 
 
-TOOLS = (plan_deployment, write_artifact)
+def _delegation(message: Handover, plan: Plan) -> dict[str, Any]:
+    """A hand-over message as a request for the Delegate tool."""
+    language: Language = "ko" if plan.language == "ko" else "en"
+    context = {"spec": plan.spec_id, "facts": dict(message.facts), **{k: list(v) for k, v in message.groups.items()}}
+    return {"to": message.to, "subject": message.subject, "task": render_message(message, language), "context": context}
 
 
 # --- inputs ------------------------------------------------------------------------------------------------------
 
 
-def _planned(
-    ctx: ToolContext, spec: str | None, decisions: Sequence[DecisionInput]
-) -> tuple[Spec | None, Project, Plan]:
+def _planned(ctx: ToolContext, spec: str | None, decisions: Sequence[Decision]) -> tuple[Spec | None, Project, Plan]:
     spec_read, project = _inputs(ctx, spec)
-    given = [Decision(d.name, d.value, d.source, d.evidence) for d in decisions]
-    return spec_read, project, make_plan(ctx.root, spec_read, project, given)
+    return spec_read, project, make_plan(ctx.root, spec_read, project, decisions)
 
 
 def _inputs(ctx: ToolContext, spec: str | None) -> tuple[Spec | None, Project]:

@@ -16,21 +16,36 @@ SENDER = "expert-devops"
 _FRONTEND = frozenset({"frontend", "static"})
 
 
+def partners(units: Sequence[DeployUnit]) -> tuple[str, ...]:
+    """Who gets a message about these deploy units."""
+    if not units:
+        return ()
+    frontends = [unit for unit in units if _is_frontend(unit)]
+    return (
+        *(["expert-backend"] if len(frontends) < len(units) else []),
+        *(["expert-frontend"] if frontends else []),
+        "expert-security",
+        *(["manager-tdd"] if any(unit.test for unit in units) else []),
+    )
+
+
 def handovers(plan: Plan, spec: Spec | None, project: Project) -> tuple[Handover, ...]:
-    """The messages, at most one for each partner, in the plan's language."""
+    """The messages, one for each partner, in the plan's language."""
     lang = plan.language
     units = [unit for unit in project.units if unit.kind != "library"]
-    frontends = [u for u in units if u.kind in _FRONTEND or (u.kind == "fullstack" and not u.services)]
+    frontends = [unit for unit in units if _is_frontend(unit)]
     backends = [unit for unit in units if unit not in frontends]
-    messages = []
-    if backends:
-        messages.append(_to_backend(plan, spec, project, backends, lang))
-    if frontends:
-        messages.append(_to_frontend(plan, spec, frontends, backends, lang))
-    messages.append(_to_security(plan, spec, lang))
-    if any(unit.test for unit in units):
-        messages.append(_to_tests(spec, units, lang))
-    return tuple(messages)
+    write = {
+        "expert-backend": lambda: _to_backend(plan, spec, project, backends, lang),
+        "expert-frontend": lambda: _to_frontend(plan, spec, frontends, backends, lang),
+        "expert-security": lambda: _to_security(plan, spec, lang),
+        "manager-tdd": lambda: _to_tests(spec, units, lang),
+    }
+    return tuple(write[partner]() for partner in partners(units))
+
+
+def _is_frontend(unit: DeployUnit) -> bool:
+    return unit.kind in _FRONTEND or (unit.kind == "fullstack" and not unit.services)
 
 
 def _to_backend(plan: Plan, spec: Spec | None, project: Project, units: Sequence[DeployUnit], lang: str) -> Handover:

@@ -52,7 +52,11 @@ def render(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proje
     """The text of `artifact`, ending in one newline. Raises `RenderError`."""
     from jinja2 import TemplateError
 
+    from tools.devops.plan.artifacts import HANDOVER
     from tools.devops.plan.view import view_of
+
+    if artifact.template == HANDOVER:
+        return _handover(plan, artifact, spec, project)
 
     try:
         template = _environment().get_template(artifact.template)
@@ -61,6 +65,16 @@ def render(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proje
         detail = getattr(error, "message", None) or str(error) or type(error).__name__
         raise RenderError(f"{artifact.path} ({artifact.template}): {detail}") from error
     return text.strip("\n") + "\n"
+
+
+def _handover(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Project) -> str:
+    from tools.devops.handover import render as render_message
+    from tools.devops.handovers import handovers
+
+    for message in handovers(plan, spec, project):
+        if artifact.path.endswith(f"handover-{message.to}.md"):
+            return render_message(message, "ko" if plan.language == "ko" else "en")
+    raise RenderError(f"{artifact.path}: nobody by that name gets a message")
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -9,13 +9,11 @@ from __future__ import annotations
 from tools.devops.checks.baseline import Baseline, fingerprint
 from tools.devops.checks.outputs import to_json, to_sarif, to_text
 from tools.devops.checks.runner import Report, available_tools, rule_catalog, run_checks
-from tools.devops.checks.tool import check_artifacts
 
 __all__ = [
     "Baseline",
     "Report",
     "available_tools",
-    "check_artifacts",
     "fingerprint",
     "rule_catalog",
     "run_checks",

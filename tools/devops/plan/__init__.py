@@ -17,8 +17,9 @@ from tools.devops.plan.names import decided, deployable, platform_for, stated
 from tools.devops.plan.notes import note, notes_of, unsupported_of
 from tools.devops.platform import choose_platform, decision_name, language_of, normalise, platform_of, recommended
 from tools.devops.types import Decision, Plan, Project, Spec
+from tools.ports import Question
 
-__all__ = ["make_plan"]
+__all__ = ["make_plan", "open_questions"]
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _GITHUB = re.compile(r"url\s*=\s*\S*github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?\s*$", re.MULTILINE | re.ASCII)
@@ -45,6 +46,20 @@ def make_plan(root: Path, spec: Spec | None, project: Project, decisions: Sequen
         unsupported=unsupported_of(project, settled, language),
         notes=notes_of(project, spec, settled, cost, language),
     )
+
+
+def open_questions(spec: Spec | None, project: Project, decisions: Sequence[Decision]) -> tuple[Question, ...]:
+    """What only a user can settle: the platform of each unit that has one by default alone."""
+    settled = {d.name: d for d in decisions}
+    questions: dict[str, Question] = {}
+    for unit in deployable(project):
+        decision = settled.get(decision_name(project, unit), settled.get("platform"))
+        if decision is not None and decision.source != "default":
+            continue
+        choice = choose_platform(spec, project, unit, {})
+        if isinstance(choice, Question):
+            questions[choice.key] = choice
+    return tuple(questions.values())
 
 
 def _settle(root: Path, spec: Spec | None, project: Project, decisions: Sequence[Decision]) -> tuple[Decision, ...]:

@@ -1,7 +1,7 @@
 """Which files a project gets, and the requirements each one answers.
 
 Kinds: dockerfile, dockerignore, compose, env_example, workflow, dependabot, railway, railway_json, vercel, netlify,
-kubernetes, architecture, runbook, secrets_doc, monitoring_doc.
+kubernetes, architecture, runbook, secrets_doc, monitoring_doc, handover.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from tools.devops.handovers import partners
 from tools.devops.plan.image import image_of
 from tools.devops.plan.names import deployable, joined, platform_for, serves, slugs, uses_image, workspace
 from tools.devops.plan.services import services_for
 from tools.devops.platform import platform_of
 from tools.devops.types import ArtifactPlan, Decision, DeployUnit, Project, Spec
+
+HANDOVER = "handover"
+"""Stands where a template's name would: the artifact is a hand-over message."""
 
 WORKFLOW = ".github/workflows/ci-cd.yml"
 _COMMON = "do-workflow-project/templates"
@@ -49,6 +53,7 @@ def artifacts_of(
             *_containers(project, spec, units, decisions),
             *_platforms(project, units, decisions),
             *_common(project, units, language),
+            *_handovers(units),
         )
     )
 
@@ -161,6 +166,13 @@ def _common(project: Project, units: Sequence[DeployUnit], language: str) -> Ite
     for kind, (name, why) in documents.items():
         template = f"{_COMMON}/docs/{name.removesuffix('.md')}.{language}.md.j2"
         yield kind, f"docs/deployment/{name}", template, ".", why
+
+
+def _handovers(units: Sequence[DeployUnit]) -> Iterator[Entry]:
+    """One message for each partner; their text is rendered by `tools.devops.handover`, not from a template."""
+    for partner in partners(units):
+        path = f"docs/deployment/handover-{partner}.md"
+        yield "handover", path, HANDOVER, ".", f"what {partner} must know and do"
 
 
 def _requirements(spec: Spec | None, kind: str) -> tuple[str, ...]:
