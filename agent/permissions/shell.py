@@ -14,7 +14,16 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from agent.permissions.words import RESERVED, Unclear, Word, embedded_code, hidden_characters, read_word, split, unfold
+from agent.permissions.words import (
+    RESERVED_WORDS,
+    Unclear,
+    Word,
+    embedded_code,
+    hidden_characters,
+    read_word,
+    split,
+    unfold,
+)
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -178,14 +187,15 @@ class _Walk:
     parts: list[Part] = field(default_factory=list)
     broken: str | None = None
     unusual: str | None = None
-    source: bytes = b""
     chains: int = 0
     stack: list[tuple[Node, _Place]] = field(default_factory=list)
     attached: dict[int, list[Node]] = field(default_factory=dict)
 
     def run(self) -> None:
-        self.source = self.text.encode()
-        root = _parser().parse(self.source).root_node
+        # Characters beyond ASCII can crash the parser (its scanner hands them to isalpha); in shell syntax they are
+        # all ordinary, as a dot is. One byte for each also makes positions in the tree positions in the text.
+        masked = "".join(char if char.isascii() else "." for char in self.text)
+        root = _parser().parse(masked.encode()).root_node
         if root.has_error:
             self.broken = "syntax the parser does not accept"
         self.stack = [(root, _Place(0, piped=False, nested=False))]
@@ -261,7 +271,7 @@ class _Walk:
         return items
 
     def _source(self, node: Node | None) -> str:
-        return self.source[node.start_byte : node.end_byte].decode() if node else ""
+        return self.text[node.start_byte : node.end_byte] if node else ""
 
     def _attach(self, node: Node) -> None:
         body = node.child_by_field_name("body")
@@ -297,9 +307,9 @@ class _Walk:
         for redirect in redirects + self.attached.get(node.id, []):
             part = self._redirect(redirect, part, spans)
         part = replace(part, words=tuple(self._words(spans)))
-        if part.words and part.words[0].source in RESERVED:  # `! { x; }`: the tree takes the brace for a command
+        if part.words and part.words[0].source in RESERVED_WORDS:  # `! { x; }`: the tree takes the brace for a command
             self.broken = self.broken or "a reserved word as a command"
-            self._nested_code(self.source[spans[0][1] : node.end_byte].decode(), node.start_byte)
+            self._nested_code(self.text[spans[0][1] : node.end_byte], node.start_byte)
         self.parts.append(part)
 
     def _words(self, spans: list[tuple[int, int]]) -> Iterator[Word]:
@@ -311,7 +321,7 @@ class _Walk:
             else:
                 merged.append((start, end))
         for start, end in merged:
-            yield self._word(self.source[start:end].decode())
+            yield self._word(self.text[start:end])
 
     def _word(self, source: str) -> Word:
         try:

@@ -299,7 +299,8 @@ def embedded_code(text: str) -> list[str]:
 _OPERATOR = re.compile(r"&&|\|\||\|&|;|\||&(?!>)|\n|[()]")
 _REDIRECT = re.compile(r"\d*(?:>>|>\||>&|<&|>|<<<|<(?![<>(]))|&>>?")
 _HEREDOC = re.compile(r"<<(?P<dash>-?)[ \t]*(?P<start>'\w+'|\"\w+\"|\w+)")
-RESERVED = frozenset({"{", "}", "!", "if", "then", "elif", "else", "fi"})
+_GROUPING = frozenset({"{", "}", "!", "if", "then", "elif", "else", "fi"})
+RESERVED_WORDS = _GROUPING | {"case", "esac", "for", "select", "while", "until", "do", "done", "function"}
 
 
 def split(command: str) -> list[list[str]]:
@@ -340,7 +341,7 @@ def _take_word(command: str, index: int, commands: list[list[str]]) -> int:
     if word.kind == "dynamic":
         raise Unclear("a value that is only known at run time")
     words = commands[-1]
-    if not words and word.source in RESERVED:
+    if not words and word.source in _GROUPING:
         commands.append([])
     elif words or not re.match(r"[A-Za-z_]\w*=", word.source):
         words.append(word.text)
