@@ -133,8 +133,8 @@ class _Place(NamedTuple):
 def parse(command: str, depth: int = 0) -> Script:
     """Take `command` apart. Never raises; what cannot be read is said in `broken`."""
     hidden = tuple(hidden_characters(command))
-    if len(command) > MAX_PARSED or any("\ud800" <= char <= "\udfff" for char in command):
-        return Script((), broken="too long or not text", hidden=hidden)
+    if len(command) > MAX_PARSED:
+        return Script((), broken="too long", hidden=hidden)
     broken: str | None = None
     try:
         text = unfold(command)
@@ -142,24 +142,23 @@ def parse(command: str, depth: int = 0) -> Script:
         text, broken = command.replace("\\\n", ""), str(error)
     walk = _Walk(text, depth)
     walk.run()
-    broken = broken or walk.broken
     parts = tuple(sorted(walk.parts, key=lambda part: part.start))
-    unusual = walk.unusual
-    if broken is None and unusual is None:
-        unusual = _disagreement(text, parts)
+    unusual, others = _second_opinion(text, parts)
     if walk.broken:
-        parts += tuple(_crude_parts(text))
-    return Script(parts, broken, unusual, hidden)
+        others += tuple(_crude_parts(text))
+    return Script(parts + others, broken or walk.broken, walk.unusual or unusual, hidden)
 
 
-def _disagreement(text: str, parts: tuple[Part, ...]) -> str | None:
-    """What the independent splitter says against the parser's result."""
+def _second_opinion(text: str, parts: tuple[Part, ...]) -> tuple[str | None, tuple[Part, ...]]:
+    """What the independent splitter says against the parser's result, and the commands it sees instead."""
     try:
         expected = split(text)
     except Unclear as error:
-        return str(error)
-    found = [part.texts for part in parts if part.words and not part.nested]
-    return None if found == expected else "words that can be read in two ways"
+        return str(error), ()
+    if [part.texts for part in parts if part.words and not part.nested] == expected:
+        return None, ()
+    others = (Part(tuple(Word(word) for word in words), source=" ".join(words), nested=True) for words in expected)
+    return "words that can be read in two ways", tuple(others)
 
 
 def _crude_parts(text: str) -> Iterator[Part]:
