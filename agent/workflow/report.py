@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.result import Outcome
 from agent.workflow.steps import Workflow, load_steps
-from tools.devops.types import Check, Plan, Spec, to_json
+from tools.devops.platform import platform_of
+from tools.devops.types import Check, Plan, Project, Spec, to_json
 from tools.labels import group, label
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ _CHECKLIST: Mapping[str, tuple[str, ...]] = {
     "monitoring": ("health", "json_logging"),
     "rollback": ("runbook", "workflow"),
     "documentation": ("runbook",),
-    "zero_downtime": ("consistency", "railway", "vercel", "netlify", "kubernetes"),
+    "zero_downtime": ("consistency",),
 }
-"""Checklist item -> the checks whose verdicts decide it."""
+"""Checklist item -> the checks whose verdicts decide it, before what is known of code and platforms."""
 
 _TRUST: Mapping[str, tuple[str, ...]] = {
     "test_first": ("workflow",),
@@ -36,6 +37,8 @@ _TRUST: Mapping[str, tuple[str, ...]] = {
     "secured": ("no_secrets", "env_example", "dockerfile"),
     "trackable": ("workflow",),
 }
+
+_WATCHED = frozenset({"health", "json_logs", "metrics"})
 
 
 def build_report(run: WorkflowRun, workflow: Workflow, result: Outcome) -> Json:
@@ -63,7 +66,7 @@ def build_report(run: WorkflowRun, workflow: Workflow, result: Outcome) -> Json:
             {"path": a.path, "kind": a.kind, "unit": a.unit, "present": (run.root / a.path).exists(), "why": a.why}
             for a in plan.artifacts
         ],
-        "checklist": {item: _verdict(names, checks) for item, names in _CHECKLIST.items()},
+        "checklist": _checklist(checks, project, plan),
         "trust": {item: _verdict(names, checks) for item, names in _TRUST.items()},
         "not_verified": sorted({f"{c.name} ({c.tool}): {c.detail}" for c in checks if c.status == "not_verified"}),
         "warnings": [to_json(f) for c in checks for f in c.findings if f.severity != "error"],
@@ -84,6 +87,21 @@ def _verdict(names: Sequence[str], checks: Sequence[Check]) -> str:
     if "failed" in statuses:
         return "failed"
     return "passed" if "passed" in statuses else "not_verified"
+
+
+def _checklist(checks: Sequence[Check], project: Project, plan: Plan) -> dict[str, str]:
+    """The seven items. A gate may accept what is handed over; the checklist says `open` until the code has it."""
+    verdicts = {item: _verdict(names, checks) for item, names in _CHECKLIST.items()}
+    serving = {unit.path for unit in project.units if unit.kind not in ("library", "worker", "static")}
+    absent = {item.what for item in project.missing if item.unit in serving}
+    hosts = [platform_of(str(d.value)) for d in plan.decisions if d.name.split(":")[0] == "platform"]
+    if verdicts["monitoring"] == "passed" and absent & _WATCHED:
+        verdicts["monitoring"] = "open"
+    if verdicts["rollback"] == "passed" and not all(host.automatic_rollback for host in hosts):
+        verdicts["rollback"] = "by_hand"
+    if verdicts["zero_downtime"] == "passed" and ("health" in absent or not all(host.zero_downtime for host in hosts)):
+        verdicts["zero_downtime"] = "open"
+    return verdicts
 
 
 def _traceability(spec: Spec | None, plan: Plan) -> list[Json]:
@@ -122,7 +140,10 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines += _list(word("artifacts"), [f"`{a['path']}`: {a['why']}" for a in report["artifacts"] if a["present"]])
     traced = [f"{t['id']}: {', '.join(t['files']) or '-'}" for t in report["traceability"]]
     lines += _list(word("traceability"), traced)
-    missing = [f"{label('missing', m['what'], lang)} ({m['unit']}): {m['why']}" for m in report["missing"]]
+    missing = [
+        f"{label('missing', m['what'], lang)} ({m['unit']}): {label('missing_why', m['what'], lang)}"
+        for m in report["missing"]
+    ]
     lines += _list(word("missing"), missing)
     lines += _list(word("not_verified"), report["not_verified"])
     lines += _list(word("delegations"), [f"{d['to']}: {d['subject']}" for d in report["delegations"]])

@@ -42,9 +42,9 @@ def render(message: Handover, language: Language = "en") -> str:
         f"{label['to']}: {_line(message.to)}",
         f"{label['from']}: {_line(message.sender)}",
         f"{label['subject']}: {_line(message.subject)}",
-        "",
     ]
-    lines += [f"{_line(key)}: {_line(value)}" for key, value in message.facts.items()]
+    if message.facts:
+        lines += ["", *(f"{_line(key)}: {_line(value)}" for key, value in message.facts.items())]
     for name, items in message.groups.items():
         lines += ["", f"{_line(name)}:", *(f"- {_line(item)}" for item in items)]
     if message.next_steps:

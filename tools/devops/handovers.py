@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tools.devops.handover import Handover
-from tools.devops.types import DeployUnit, EnvVar, Missing, Plan, Project, Spec
+from tools.devops.types import DeployUnit, EnvVar, Missing, Plan, Project, Spec, is_frontend
 from tools.labels import label
 
 SENDER = "expert-devops"
-_FRONTEND = frozenset({"frontend", "static"})
 
 
 def partners(units: Sequence[DeployUnit]) -> tuple[str, ...]:
     """Who gets a message about these deploy units."""
     if not units:
         return ()
-    frontends = [unit for unit in units if _is_frontend(unit)]
+    frontends = [unit for unit in units if is_frontend(unit)]
     return (
         *(["expert-backend"] if len(frontends) < len(units) else []),
         *(["expert-frontend"] if frontends else []),
@@ -33,7 +32,7 @@ def handovers(plan: Plan, spec: Spec | None, project: Project) -> tuple[Handover
     """The messages, one for each partner, in the plan's language."""
     lang = plan.language
     units = [unit for unit in project.units if unit.kind != "library"]
-    frontends = [unit for unit in units if _is_frontend(unit)]
+    frontends = [unit for unit in units if is_frontend(unit)]
     backends = [unit for unit in units if unit not in frontends]
     write = {
         "expert-backend": lambda: _to_backend(plan, spec, project, backends, lang),
@@ -42,10 +41,6 @@ def handovers(plan: Plan, spec: Spec | None, project: Project) -> tuple[Handover
         "manager-tdd": lambda: _to_tests(spec, units, lang),
     }
     return tuple(write[partner]() for partner in partners(units))
-
-
-def _is_frontend(unit: DeployUnit) -> bool:
-    return unit.kind in _FRONTEND or (unit.kind == "fullstack" and not unit.services)
 
 
 def _to_backend(plan: Plan, spec: Spec | None, project: Project, units: Sequence[DeployUnit], lang: str) -> Handover:
@@ -157,7 +152,7 @@ def _platform(plan: Plan, unit: DeployUnit) -> str:
 
 
 def _names(env: Sequence[EnvVar], paths: set[str]) -> list[str]:
-    return [var.name for var in env if not var.units or paths & set(var.units)]
+    return [var.name for var in env if var.lives_in != "ci" and paths & set(var.units)]
 
 
 def _missing(item: Missing, lang: str, several: bool) -> str:

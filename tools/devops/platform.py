@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from tools.devops.types import Decision, DeployUnit, PlatformSign, Project, Source, Spec
+from tools.devops.types import Decision, DeployUnit, PlatformSign, Project, Source, Spec, is_frontend
 from tools.ports import Option, Question
 from tools.resources import data_root
 
@@ -27,7 +27,6 @@ ARCHITECTURE = "docs/deployment/architecture.md"
 
 _RECORD = re.compile(r"^\| `(platform(?::[^`\n]+)?)` \| (\S+) \| (\S+) \| (.*) \|$", re.MULTILINE)
 _RECORDED: Mapping[str, Source] = {"user": "user", "사용자": "user", "assumption": "default", "가정": "default"}
-_FRONTEND = frozenset({"frontend", "static"})
 _NOT_HOSTING = frozenset({"docker", "other", "undecided", ""})
 """Values a SPEC may give that name no place to run."""
 
@@ -62,6 +61,7 @@ class Platform:
     texts: Mapping[str, Mapping[str, str]]
     provides: str = ""
     offered: bool = False
+    automatic_rollback: bool = False
 
     def text(self, key: str, language: str) -> str:
         """`strategy`, `rollback`, `limits`, `option` or `runtime_secrets` in `language` (English when absent)."""
@@ -102,6 +102,7 @@ def platforms() -> Mapping[str, Platform]:
             texts={name: entry[name] for name in texts if name in entry},
             provides=entry.get("provides", ""),
             offered=entry.get("offered", False),
+            automatic_rollback=entry.get("automatic_rollback", False),
         )
         for key, entry in _rules()["platforms"].items()
     }
@@ -235,7 +236,7 @@ def normalise(answer: str) -> str:
 def _from_spec(spec: Spec | None, unit: DeployUnit | None) -> tuple[str, str] | None:
     if spec is None:
         return None
-    fields = ("frontend_platform", "platform") if unit is not None and unit.kind in _FRONTEND else ("platform",)
+    fields = ("frontend_platform", "platform") if unit is not None and is_frontend(unit) else ("platform",)
     for name in fields:
         stated = spec.deployment.get(name)
         if stated is None or stated.status != "stated" or not isinstance(stated.value, str):
@@ -255,7 +256,7 @@ def _from_project(project: Project, unit: DeployUnit | None) -> dict[str, str]:
         signs = [s for s in project.platforms if s.source == source and s.platform not in _NOT_HOSTING]
         found = {s.platform: ", ".join(s.evidence) for s in _nearest(signs, unit)}
         if len(found) > 1 and unit is not None:
-            fitting = {p: e for p, e in found.items() if _specialist(p) == (unit.kind in _FRONTEND)}
+            fitting = {p: e for p, e in found.items() if _specialist(p) == is_frontend(unit)}
             found = fitting or found
         if found:
             return found

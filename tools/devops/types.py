@@ -102,7 +102,8 @@ class DeployUnit:
     """One thing that is built and deployed on its own.
 
     `path` is relative to the project root ("." for the root). Commands are shell lines run in `path`; `start` is the
-    production command and binds to `$PORT` where the framework allows. `env` holds names only. `services` holds the
+    production command and binds to `$PORT` where the framework allows; `install_dev` also installs what tests and
+    linters need, None where `install` does. `env` holds names only. `services` holds the
     backing services the code needs (`postgres`, `mysql`, `redis`, `mongodb`, `rabbitmq`, `s3`, ...). `entry` is the
     application object or file (`app.main:app`, `dist/main.js`). `files` lists the paths (relative to `path`) a build
     needs first: manifests and lock files. `ready` maps readiness subjects (`health`, `liveness`, `metrics`, `sigterm`,
@@ -117,6 +118,7 @@ class DeployUnit:
     frameworks: tuple[str, ...] = ()
     package_manager: str | None = None
     install: str | None = None
+    install_dev: str | None = None
     build: str | None = None
     start: str | None = None
     migrate: str | None = None
@@ -135,6 +137,11 @@ class DeployUnit:
     env: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     ready: Mapping[str, bool] = field(default_factory=dict)
+
+
+def is_frontend(unit: DeployUnit) -> bool:
+    """Whether a unit is pages for browsers: files, or a rendering server without backing services of its own."""
+    return unit.kind in ("frontend", "static") or (unit.kind == "fullstack" and not unit.services)
 
 
 @dataclass(frozen=True, slots=True)

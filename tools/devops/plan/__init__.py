@@ -16,7 +16,7 @@ from tools.devops.plan.environment import environment
 from tools.devops.plan.names import decided, deployable, platform_for, stated
 from tools.devops.plan.notes import note, notes_of, unsupported_of
 from tools.devops.platform import choose_platform, decision_name, language_of, normalise, platform_of, recommended
-from tools.devops.types import Decision, Plan, Project, Spec
+from tools.devops.types import Decision, Plan, Project, Spec, is_frontend
 from tools.ports import Question
 
 __all__ = ["make_plan", "open_questions"]
@@ -67,7 +67,7 @@ def _settle(root: Path, spec: Spec | None, project: Project, decisions: Sequence
     settled = {d.name: _normalised(d) for d in decisions}
     for unit in deployable(project):
         name = decision_name(project, unit)
-        own = unit.kind in ("frontend", "static") and stated(spec, "frontend_platform")
+        own = is_frontend(unit) and stated(spec, "frontend_platform")
         if name in settled or ("platform" in settled and not own):
             continue
         chosen = choose_platform(spec, project, unit, {})

@@ -82,6 +82,8 @@ def _python(unit: DeployUnit, target: int | None) -> Checks:
 
 
 def _pip_install(unit: DeployUnit) -> str:
+    if unit.install_dev:
+        return unit.install_dev
     lists = [f for f in unit.files if re.search(r"requirements\S*\.txt$", f)]
     if not lists:
         return unit.install or "pip install ."

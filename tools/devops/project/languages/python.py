@@ -102,6 +102,7 @@ def detect(folder: Folder) -> Found | None:
         frameworks=tuple(dict.fromkeys((*start.frameworks, *frameworks))),
         package_manager=manager,
         install=install,
+        install_dev=manifests.install_dev(folder, manager),
         build=_build(folder, start),
         start=start.command,
         migrate=_migrate(folder, deps, start),

@@ -204,6 +204,23 @@ def install(folder: Folder, name: str, lock: str | None) -> str | None:
     return "pip install ." if folder.first("pyproject.toml", "setup.py", "setup.cfg") else None
 
 
+def install_dev(folder: Folder, name: str) -> str | None:
+    """The command that installs what tests and linters need, for pip; the other managers do it by themselves."""
+    if name != "pip":
+        return None
+    found = folder.first(*_DEV_REQUIREMENTS)
+    if found:
+        base = folder.first("requirements.txt", *_REQUIREMENTS[2:])
+        return f"pip install -r {base} -r {found}" if base else f"pip install -r {found}"
+    project = folder.toml("pyproject.toml")
+    for extra in ("dev", "test", "tests"):
+        if dig(project, "project", "optional-dependencies", extra) is not None:
+            return f"pip install -e '.[{extra}]'"
+        if dig(project, "dependency-groups", extra) is not None:
+            return f"pip install -e . --group {extra}"
+    return None
+
+
 _ADD = {"uv": "uv pip install {}", "poetry": "poetry run pip install {}", "pdm": "pdm run pip install {}"}
 
 
