@@ -92,7 +92,6 @@ PROPOSING: tuple[Tool, ...] = (
     create_branch,
     create_pull_request,
     update_pull_request,
-    create_pull_request_review,
     issue_write,
     add_issue_comment,
 )
@@ -100,6 +99,7 @@ CHANGING: tuple[Tool, ...] = (
     create_or_update_file,
     push_files,
     delete_file,
+    create_pull_request_review,
     merge_pull_request,
     create_release,
     actions_run_trigger,
