@@ -14,8 +14,9 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.askers import Headless, Recorded
 from agent.budget import Ledger, Limits
@@ -26,7 +27,6 @@ from agent.events import Event, RunFinished, RunStarted, StepChanged
 from agent.loop import Conversation, drive
 from agent.models.choose import choose_model
 from agent.models.port import Model
-from agent.permissions import Mode, PermissionEngine, Rules
 from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.result import Failed, Interrupted, Outcome, Result
 from agent.session.journal import Journal, SessionError, find_session, new_session_id, session_directory
@@ -41,6 +41,9 @@ from tools.resources import data_root
 from tools.search import only_readable
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext
+
+if TYPE_CHECKING:
+    from agent.permissions import Mode, PermissionEngine, Rules
 
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
 """Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
@@ -58,7 +61,7 @@ class Agent:
     model: Model | str = "auto"
     definition: AgentDefinition = field(default_factory=load_persona)
     tools: Sequence[Tool] | None = None
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules | None = None
     mode: Mode = "default"
     limits: Limits = field(default_factory=Limits)
     asker: Asker = field(default_factory=Headless)
@@ -159,14 +162,7 @@ class _Setup:
         context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
         grant(context, data_root() / "skills")
-        permissions = PermissionEngine(
-            rules=agent.rules + Rules.parse(deny=denied, source=agent.definition.name, anchor=cwd),
-            mode=agent.mode,
-            cwd=cwd,
-            home=Path.home(),
-            directories=(context.scratch,),
-            granted_paths=_CI_FILES if self._workflow else (),
-        )
+        engine = partial(self._engine, cwd, context.scratch, denied)
         prefix = (
             restored.started.prefix
             if restored
@@ -177,13 +173,14 @@ class _Setup:
                 "tools": tool_definitions(tools.values()),
             }
         )
-        only_readable(context, lambda path: permissions.decide("Read", {"file_path": str(path)}).behavior != "deny")
+        calls = CallRunner(tools, context, engine, redactor, self.emit)
+        only_readable(context, lambda path: _may_read(calls, path))
         talk = Conversation(
             session_id=self.session_id,
             model=model,
             system=prefix["system"],
             tools=prefix["tools"],
-            calls=CallRunner(tools, context, permissions, redactor, self.emit),
+            calls=calls,
             ledger=Ledger(agent.limits),
             emit=self.emit,
             prompt=redactor.text(prompt),
@@ -208,6 +205,19 @@ class _Setup:
         if restored is not None:
             _take_over(talk, restored)
         return talk
+
+    def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
+        from agent.permissions import PermissionEngine, Rules
+
+        own = Rules.parse(deny=denied, source=self._agent.definition.name, anchor=cwd)
+        return PermissionEngine(
+            rules=self._agent.rules + own if self._agent.rules else own,
+            mode=self._agent.mode,
+            cwd=cwd,
+            home=Path.home(),
+            directories=(scratch,),
+            granted_paths=_CI_FILES if self._workflow else (),
+        )
 
     def _briefs(self) -> list[str]:
         """What this run adds to the system prompt: that nobody can answer, and the steps of a workflow."""
@@ -259,6 +269,10 @@ class _Setup:
             self._show(event)
         if self._journal is not None:
             self._journal.close()
+
+
+def _may_read(calls: CallRunner, path: Path) -> bool:
+    return calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny"
 
 
 async def _release(talk: Conversation) -> None:

@@ -11,16 +11,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.events import Event, Notice, PermissionDecided, ToolFinished, ToolProgress, ToolStarted
 from agent.names import fold
-from agent.permissions import PermissionEngine, Rules
 from agent.result import Denial
 from tools.paths import grant
 from tools.ports import NeedsInput, PermissionRequest
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext, ToolError, ToolResult
+
+if TYPE_CHECKING:
+    from agent.permissions import PermissionEngine
 
 Json = dict[str, Any]
 
@@ -49,19 +51,32 @@ _current_call: ContextVar[Call | None] = ContextVar("current_call", default=None
 
 @dataclass(slots=True)
 class CallRunner:
-    """Runs calls for one agent. `denials` collects what permissions or a person refused."""
+    """Runs calls for one agent. `denials` collects what permissions or a person refused.
+
+    `engine` makes the permission engine when the first call comes: a run that waits for its first answer need not have
+    loaded it.
+    """
 
     tools: Mapping[str, Tool]
     context: ToolContext
-    permissions: PermissionEngine
+    engine: Callable[[], PermissionEngine]
     redactor: Redactor
     emit: Callable[[Event], None]
     agent_id: str | None = None
     denials: list[Denial] = field(default_factory=list)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_PARALLEL))
 
+    _engine: PermissionEngine | None = None
+
     def __post_init__(self) -> None:
         self.context.progress = self.progress
+
+    @property
+    def permissions(self) -> PermissionEngine:
+        """The engine in force, session rules included."""
+        if self._engine is None:
+            self._engine = self.engine()
+        return self._engine
 
     async def run(
         self, content: Sequence[Json], malformed: Mapping[int, str], settled: Mapping[str, Json]
@@ -131,7 +146,7 @@ class CallRunner:
             answer = await self.context.asker.permission(request)
             by, reason, behavior = "person", answer.message or decision.reason, answer.behavior
             if answer.behavior == "allow" and answer.rules:
-                self.permissions = self.permissions.with_rules(Rules.parse(allow=answer.rules, source="session"))
+                self._allow_for_session(answer.rules)
             if answer.behavior == "allow" and answer.updated_input is not None:
                 call = replace(call, input=answer.updated_input)
                 if self.permissions.decide(call.name, call.input, cwd=self.context.cwd).behavior == "deny":
@@ -154,6 +169,11 @@ class CallRunner:
             return call
         self.denials.append(Denial(tool=call.name, call_id=call.id, input=call.input, reason=reason))
         return f"{call.name} was not permitted: {reason} Do not try it another way; adapt, or say what you need."
+
+    def _allow_for_session(self, rules: Sequence[str]) -> None:
+        from agent.permissions import Rules
+
+        self._engine = self.permissions.with_rules(Rules.parse(allow=rules, source="session"))
 
     def _grant(self, call: Call) -> None:
         """File tools stay in the workspace by themselves; a path that was judged and allowed is opened to them."""
