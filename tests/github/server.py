@@ -274,6 +274,7 @@ def _handler(github: GitHubServer) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.path = self.path.removeprefix("/api/v3")  # as a GitHub Enterprise Server has it
             url = urlsplit(self.path)
             if url.path.startswith("/log-store/"):
                 self._log(int(url.path.rpartition("/")[2]))

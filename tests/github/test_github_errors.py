@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -204,6 +205,37 @@ async def test_silence_ends_in_an_error(github: GitHubServer, connect: Connect, 
     assert caught.value.unsure
 
 
+async def test_a_call_that_was_cancelled_while_it_waits_writes_nothing(
+    github: GitHubServer, ctx: ToolContext, repo: str
+) -> None:
+    waiting = asyncio.Event()
+    ctx.progress = lambda _line: waiting.set()
+    github.fail("POST", "issues", status=429, headers={"Retry-After": "30"}, body={})
+    going = asyncio.create_task(create(ctx, repo))
+    await waiting.wait()
+    going.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    assert len(github.writes()) == 1
+    assert github.api("GET", f"/repos/octocat/{repo}/issues") == []
+
+
+async def test_calls_at_the_same_time_get_their_own_answers(ctx: ToolContext, repo: str) -> None:
+    made = [(await create(ctx, repo)).data["number"] for _ in range(5)]
+    shown = await asyncio.gather(*(issue_read(ctx, "get", "octocat", repo, number) for number in made))
+    assert [item.data["github"]["number"] for item in shown] == made
+
+
+async def test_a_redirect_to_another_host_gets_no_token(github: GitHubServer, ctx: ToolContext, repo: str) -> None:
+    error = await failing(github, ctx, repo, status=301, headers={"Location": "http://192.0.2.1/repos/x/y"}, body={})
+    assert "not followed" in str(error)
+
+
+async def test_an_enterprise_server_by_its_address(github: GitHubServer, connect: Connect, repo: str) -> None:
+    ctx = connect(f"octocat/{repo}", api_url=f"{github.url}/api/v3/")
+    assert (await create(ctx, repo)).data["number"] == 1
+
+
 async def test_nobody_there(connect: Connect) -> None:
     with pytest.raises(GitHubError, match=r"could not be reached \(ConnectionError\)"):
         await get_me(connect(api_url="http://localhost:9"))
@@ -215,3 +247,24 @@ async def test_nobody_there(connect: Connect) -> None:
 async def test_addresses_that_get_no_token(connect: Connect, url: str) -> None:
     with pytest.raises(ToolError, match="GITHUB_API_URL"):
         await get_me(connect(api_url=url))
+
+
+@pytest.mark.parametrize(
+    ("request_", "body", "problem"),
+    [
+        ("POST /repos/a/b/pulls", {"title": "x", "head": "y", "base": "main"}, None),
+        ("POST /repos/a/b/pulls", {"titel": "x", "head": "y", "base": "main"}, "titel"),
+        ("POST /repos/a/b/git/trees", {"tree": [{"path": "a", "mode": "777"}]}, "777"),
+        ("PATCH /repos/a/b/git/refs/heads/a/b", {"sha": "1", "force": "no"}, "boolean"),
+        ("PUT /repos/a/b/contents/docs/a.md", {"message": "x"}, "content"),
+        ("POST /repos/a/b/pullz", {}, "no such request"),
+    ],
+)
+def test_the_server_tells_bodies_that_github_would_refuse(
+    github: GitHubServer, request_: str, body: Any, problem: str | None
+) -> None:
+    method, path = request_.split(" ")
+    github.judge(method, path, body)
+    assert (problem is None) == (github.problems == [])
+    assert problem is None or problem in str(github.problems)
+    github.problems.clear()

@@ -109,6 +109,9 @@ class Hub:
             last = attempt == _MOST_TRIES
             try:
                 answer = await asyncio.to_thread(self._exchange, requester, verb, path, sent, body, accept)
+            except RuntimeError as error:
+                # PyGithub's word for a redirect to another host; it sends nothing there.
+                raise refused(Answer(302, {}, None), doing, write=write) from error
             except _connection_errors() as error:
                 if write or last:
                     raise unanswered(error, doing, write=write) from error

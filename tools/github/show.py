@@ -72,10 +72,11 @@ def named(items: Iterable[Mapping[str, Any]], field: str = "name") -> list[str]:
 
 
 def _edited_after(item: Json, since: datetime) -> bool:
-    updated, created = item.get("updated_at"), item.get("created_at")
-    if not isinstance(updated, str) or updated == created:
+    """Whether a text that was there before `since` was changed after it."""
+    created, updated = item.get("created_at"), item.get("updated_at")
+    if not isinstance(created, str) or not isinstance(updated, str):
         return False
-    return datetime.fromisoformat(updated) > since
+    return datetime.fromisoformat(created) < since < datetime.fromisoformat(updated)
 
 
 def _at(item: Any, path: list[str]) -> Any:
