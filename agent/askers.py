@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from agent.events import Event, QuestionsAnswered
+from tools.frontmatter import FrontmatterError, load_yaml
 from tools.ports import Answers, Asker, NeedsInput, PermissionAnswer, PermissionRequest, Question
 
 
@@ -79,13 +79,11 @@ class Recorded:
 
 def read_answers(path: Path) -> dict[str, str]:
     """An answers file, YAML or JSON: a mapping of question key, header or text to the answer."""
-    import yaml
-
     try:
-        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AnswersError(f"The answers file {path} cannot be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (FrontmatterError, UnicodeDecodeError) as error:
         raise AnswersError(f"The answers file {path} is neither YAML nor JSON: {error}") from error
     if not isinstance(data, dict) or not all(isinstance(v, str | int | float | bool) for v in data.values()):
         raise AnswersError(

@@ -503,3 +503,9 @@ async def test_the_tool_reports_findings_and_data(tmp_path: Path) -> None:
 async def test_the_tool_refuses_bad_input(tmp_path: Path, raw: dict[str, Any], message: str) -> None:
     with pytest.raises(ToolError, match=message):
         await check_artifacts.invoke(ToolContext.at(tmp_path), raw)
+
+
+def test_deeply_nested_yaml_is_a_finding_and_not_a_crash(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text("[" * 50_000)
+    findings = run_checks(tmp_path, kinds=["compose"], linters=False).findings
+    assert [finding.rule for finding in findings] == ["file/yaml-syntax"]

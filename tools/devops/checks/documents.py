@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -62,6 +62,7 @@ def parse_yaml(file: str, text: str) -> tuple[Document, ...]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _refuse_deep(file, yaml.parse(text, Loader=loader))
         nodes = list(yaml.compose_all(text, Loader=loader))
         documents = []
         for node in nodes:
@@ -78,6 +79,21 @@ def parse_yaml(file: str, text: str) -> tuple[Document, ...]:
         raise bad_file("yaml-syntax", file, 0, "Invalid YAML: holds a character that YAML forbids.") from error
     except RecursionError as error:
         raise bad_file("yaml-syntax", file, 0, "Invalid YAML: nested too deeply.") from error
+
+
+def _refuse_deep(file: str, events: Iterable[Any]) -> None:
+    """The C loader overflows the stack on deeply nested text and takes the process with it; its events do not."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise bad_file("yaml-syntax", file, line, "Invalid YAML: nested too deeply.")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class _YamlReader:
