@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tools.devops.spec.claims import LABELLED, WEAK, Claim, Hit, claim, evidence_at, hit
 from tools.devops.spec.markdown import Document, Statement
 from tools.devops.spec.stance import Stance, context_kind, judge
-from tools.devops.spec.vocabulary import Mention, found, pattern, words
+from tools.devops.spec.vocabulary import FLAGS, Mention, found, pattern, words
 
+_SECOND = {
+    "frontend": re.compile(r"[,;/|]\s*(?:front-?end|프론트엔드)\s*[:：]", FLAGS),
+    "backend": re.compile(r"[,;/|]\s*(?:back-?end|백엔드)\s*[:：]", FLAGS),
+}
 _TITLES = ("cli", "library", "static", "api-backend")
 
 
@@ -46,16 +51,23 @@ def derive_application_type(document: Document, rank: int) -> list[Claim]:
 
 def _part(statement: Statement, side: str) -> int | None:
     """Where a statement lists a part of the application on `side`, or None."""
-    if not found(f"rules.part_{side}", statement.label):
+    begin = statement.body if found(f"rules.part_{side}", statement.label) else _inline(statement, side)
+    if begin is None:
         return None
     if any(found("sections.requirements", heading) for heading in statement.headings):
         return None
-    value = statement.text[statement.body :]
+    value = statement.text[begin:]
     match = pattern(f"frameworks.{side}").search(value)
     if match is None or found("separate", value) or found("rules.mobile", value) or context_kind(statement) != "stated":
         return None
-    at = statement.body + match.start()
-    return at if judge(statement, at, statement.body + match.end()).kind == "stated" else None
+    at = begin + match.start()
+    return at if judge(statement, at, begin + match.end()).kind == "stated" else None
+
+
+def _inline(statement: Statement, side: str) -> int | None:
+    """Where a second part begins on one line: `Backend: Rails 7, frontend: React 18`."""
+    match = _SECOND[side].search(statement.text, statement.body) if statement.label else None
+    return match.end() if match is not None else None
 
 
 def _from_title(document: Document, rank: int) -> list[Claim]:

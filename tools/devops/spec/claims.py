@@ -56,7 +56,7 @@ class Hit:
     start: int
     stance: Stance
     strength: int = PROSE
-    generic: bool = False
+    generic: int = 0
     whole: bool = False
     """True when the subject itself (not one value of it) was spoken of: "no database", "platform undecided"."""
 
@@ -71,7 +71,7 @@ class Claim:
     planned: bool
     strength: int
     rank: int
-    generic: bool
+    generic: int
     whole: bool
     evidence: Evidence
 
@@ -143,7 +143,8 @@ def resolve(field: str, claims: Sequence[Claim]) -> DeploymentField:
 
 def _strongest(claims: Sequence[Claim]) -> list[Claim]:
     """The claims of the highest strength, exact ones before generic ones, with the weaker that agree or add detail."""
-    exact = [c for c in claims if not c.generic] or list(claims)
+    least = min(c.generic for c in claims)
+    exact = [c for c in claims if c.generic == least]
     top = max(c.strength for c in exact)
     return [c for c in exact if c.strength == top] + [c for c in exact if c.strength < top]
 
@@ -208,9 +209,11 @@ def _union(claims: Sequence[Claim]) -> list[Any]:
 
 
 def _without_repeats(regions: list[Any]) -> list[Any]:
-    """Regions told twice, by code and by place (`icn` and `Seoul`), once: the code stays."""
+    """Regions told twice once: a code beats its place (`icn`, `Seoul`), a stated one what the data implies."""
     coded = {region["country"] for region in regions if _CODE.match(region["name"])}
-    return [r for r in regions if _CODE.match(r["name"]) or r["country"] not in coded]
+    plain = {region["country"] for region in regions if not region.get("implied")}
+    kept = [r for r in regions if _CODE.match(r["name"]) or r["country"] not in coded]
+    return [r for r in kept if not r.get("implied") or r["country"] not in plain]
 
 
 def _distinct(claims: Sequence[Claim]) -> tuple[Mapping[str, Any], ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.devops.spec.claims import LABELLED, PROSE, Hit, hit
 from tools.devops.spec.markdown import Statement
-from tools.devops.spec.stance import Stance, alternatives, context_kind, scope_of
+from tools.devops.spec.stance import Stance, alternatives, context_kind, focused, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
 _UNIT = r"(days?|d\b|weeks?|months?|years?|일|주|개월|년)"
@@ -19,7 +19,8 @@ _VERSION = re.compile(
     FLAGS,
 )
 _RETENTION = re.compile(
-    rf"(\d{{1,4}})[\s-]?{_UNIT}(?:\s?(?:간|치))?[^.;|]{{0,20}}?{_KEEP}|{_KEEP}[^.;|\d]{{0,24}}?(\d{{1,4}})[\s-]?{_UNIT}",
+    rf"(\d{{1,4}})[\s-]?{_UNIT}(?:\s?(?:간|치))?[^.;|]{{0,20}}?{_KEEP}"
+    rf"|(?:{_KEEP}|back-?ups?,|백업,)[^.;|\d]{{0,24}}?(\d{{1,4}})[\s-]?{_UNIT}",
     FLAGS,
 )
 _FREQUENCIES = {
@@ -115,8 +116,11 @@ def _no_database(statement: Statement, labelled: bool) -> Iterator[Hit]:
         and not mentions("databases", statement.text)
     ):
         yield Hit("database", None, statement.body, Stance("undecided"), LABELLED, whole=True)
+    context = context_kind(statement)
     match = pattern("rules.no_database").search(statement.text)
-    if match is not None and context_kind(statement) in ("stated", "excluded"):
+    if match is None and context == "excluded":
+        match = pattern("rules.database_alone").match(statement.text)
+    if match is not None and context in ("stated", "excluded"):
         yield Hit("database", None, match.start(), Stance("excluded"), PROSE, whole=True)
 
 
@@ -153,19 +157,22 @@ def _backup(statement: Statement) -> Iterator[Hit]:
     text = statement.text
     if found("labels.backup_not", text):
         return
-    chain = (*statement.near, *statement.headings)
     about_db = found("labels.database_words", text) or any(
-        found("sections.database", k) or found("sections.backup", k) for k in chain
+        found("sections.database", key) or found("sections.backup", key)
+        for key in (*statement.near, *statement.headings)
     )
-    for match in pattern("labels.backup").finditer(text):
-        scope = scope_of(text, match.start(), match.end())
-        value = backup_value(scope.whole if statement.kind != "cell" else text)
+    labelled = any(found("labels.backup", key) for key in statement.keys)
+    spans = [match.span() for match in pattern("labels.backup").finditer(text)]
+    if labelled and not spans:
+        spans = [(statement.body, statement.body + 1)]
+    for start, end in spans:
+        scope = scope_of(text, start, end)
+        value = backup_value(text if statement.kind == "cell" else scope.whole)
         automatic = found("rules.automatic", scope.whole)
-        mention = Mention("backup", match.start(), match.end())
-        judged = hit("database_backup", statement, mention, value=value or True)
-        labelled = any(found("sections.backup", key) for key in statement.keys)
-        telling = bool(value) or automatic
-        if judged.stance.kind == "excluded" or (telling and (about_db or labelled or (automatic and value))):
+        judged = hit("database_backup", statement, Mention("backup", start, end), value=value or True)
+        known = about_db or labelled or focused(statement, start, end)
+        sure = len(value) == 2 or (automatic and bool(value))
+        if (judged.stance.kind == "excluded" and known) or ((value or automatic) and (about_db or labelled or sure)):
             yield judged
             return
 

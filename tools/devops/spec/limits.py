@@ -13,7 +13,7 @@ from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, patter
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,9}(?:\.\d{1,2})?"
 _MONEY = re.compile(
-    rf"(?P<sign>US\$|[$€£₩￦¥])\s?(?P<a>{_NUMBER})(?:\s?[-–~]\s?[$€£₩]?\s?(?P<a2>{_NUMBER}))?\s?(?P<ka>k\b|만|천)?"
+    rf"(?P<sign>US\$|[$€£₩￦¥]|\b(?:USD|EUR|KRW|GBP|JPY)\b)\s?(?P<a>{_NUMBER})(?:\s?[-–~]\s?[$€£₩]?\s?(?P<a2>{_NUMBER}))?\s?(?P<ka>k\b|만|천)?"
     rf"|(?<![\d.,])(?P<b>{_NUMBER})(?:\s?[-–~]\s?(?P<b2>{_NUMBER}))?\s?"
     r"(?P<unit>만\s?원|천\s?원|백만\s?원|억\s?원|원|USD|KRW|EUR|GBP|JPY|달러|유로|엔|dollars?|euros?|won)(?![a-z])",
     FLAGS,
@@ -67,7 +67,8 @@ def money(text: str, match: re.Match[str]) -> dict[str, Any]:
     unit = re.sub(r"\s", "", (match["unit"] or "")).lower()
     scale_word = match["ka"] or next((s for s in ("백만", "만", "천", "억") if unit.startswith(s)), "")
     amount = float(number.replace(",", "")) * _SCALE.get(scale_word.lower(), 1)
-    currency = _SIGNS.get((match["sign"] or "").lower()) or next(c for u, c in _UNITS.items() if u in unit)
+    sign = (match["sign"] or "").lower()
+    currency = _SIGNS.get(sign) or sign.upper() or next(c for u, c in _UNITS.items() if u in unit)
     around = text[max(0, match.start() - 40) : match.end() + 24]
     period = "month" if found("rules.month", around) else "year" if found("rules.year", around) else None
     return {"amount": int(amount) if amount == int(amount) else amount, "currency": currency, "period": period}
@@ -86,9 +87,11 @@ def _budget(statement: Statement) -> Iterator[Hit]:
         at_home = any(found("sections.constraints", key) for key in chain)
         hosting = found("budget.hosting", scope.whole) or any(found("budget.hosting", key) for key in _keys(statement))
         if labelled:
-            ok = hosting or at_home or not _product_text(statement)
+            capped = statement.label not in ("cost", "비용") or found("budget.limit", scope.part)
+            ok = capped and (hosting or at_home or not _product_text(statement))
         else:
-            ok = found("budget.labels", scope.whole) and found("budget.limit", scope.part) and (hosting or at_home)
+            meant = found("budget.labels", scope.whole) or (at_home and found("rules.month", scope.whole))
+            ok = meant and found("budget.limit", scope.part) and (hosting or at_home)
         if ok:
             value = money(" ".join((*_keys(statement), text)), _MONEY.search(text, match.start()) or match)
             if value["period"] is None and found("rules.month", " ".join((*_keys(statement), scope.whole))):

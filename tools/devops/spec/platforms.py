@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,13 +15,14 @@ from tools.devops.spec.vocabulary import FLAGS, Mention, found, last, loose, men
 
 _NAME_ONLY = 48
 _OF_DATABASE = re.compile(r"(?:\bDB|데이터베이스)\s?[를는은]?\s?$", FLAGS)
+_CHOOSES = re.compile(r"[을를]\s?(?:선택|채택|사용|이용|쓴)", FLAGS)
 _SHARED_VERB = re.compile(r"에\s?,[^.;]{0,60}(?:배포|호스팅)")
 _ON = re.compile(r"\bon\s(?:an?\s|the\s)?(?:\w{1,12}\s)?$", FLAGS)
 
 
 def find_platforms(statement: Statement) -> Iterator[Hit]:
     """Hosting platforms. A name counts only in a hosting context: a label, a verb of deployment, a title."""
-    family = mentions("platforms", statement.text)
+    family = _hosted_clusters(mentions("platforms", statement.text))
     undecided = _undecided(statement)
     if undecided is not None:
         yield undecided
@@ -38,6 +40,13 @@ def find_platforms(statement: Statement) -> Iterator[Hit]:
         yield judged
 
 
+def _hosted_clusters(family: Sequence[Mention]) -> list[Mention]:
+    """`Kubernetes on DigitalOcean`: beside Kubernetes a provider is only where the cluster stands."""
+    if all(mention.value != "kubernetes" for mention in family):
+        return list(family)
+    return [m if m.value == "kubernetes" else replace(m, generic=max(1, m.generic)) for m in family]
+
+
 def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
     """LABELLED, PROSE or WEAK by the hosting context around a mention; 0 without one."""
     keys = statement.keys
@@ -51,24 +60,26 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
     if (
         in_value
         and any(found("hosting.labels", key) for key in keys)
-        and (_first(statement, mention) or not mention.generic)
+        and (_first(statement, mention) or mention.generic < 2)
     ):
         return LABELLED if _leads(statement, mention) else PROSE
+    if in_value and not mention.generic and statement.label and found("rules.tech", statement.label):
+        return PROSE
     if _OF_DATABASE.search(scope.text, max(0, mention.start - 12), mention.start):
         return 0
     if _verb_near(statement, mention, scope):
         return PROSE
     if in_value and any(found("hosting.side_labels", key) for key in keys) and _on(statement, mention):
-        exact = not mention.generic or (
+        exact = mention.generic < 2 or (
             _first(statement, mention) and any(found("rules.backend_exact", k) for k in keys)
         )
         return LABELLED if exact else 0
-    if _under_hosting(statement) and _short(statement):
+    if _under_hosting(statement) and (_short(statement) or _CHOOSES.match(scope.text, mention.end)):
         return PROSE
     if context_kind(statement) == "excluded" and _short(statement):
         return PROSE
     if (
-        not mention.generic
+        mention.generic < 2
         and _ON.search(scope.text, scope.sentence[0], mention.start)
         and found("rules.server", scope.whole)
     ):
@@ -107,7 +118,7 @@ def _verb_near(statement: Statement, mention: Mention, scope: Scope) -> bool:
         return False
     before = scope.text[max(scope.sentence[0], mention.start - 70) : mention.start]
     verb = last("hosting.verbs_before", before)
-    if verb is not None and _links(before[verb.end() :]):
+    if verb is not None and (_links(before[verb.end() :]) or _picked(verb.group(), before[verb.end() :])):
         return True
     after = scope.text[mention.end : min(scope.sentence[1], mention.end + 32)]
     if _SHARED_VERB.match(scope.text, mention.end, scope.sentence[1]):
@@ -122,6 +133,11 @@ def _links(gap: str) -> bool:
         return False
     link = last("hosting.prepositions", gap)
     return link is not None and len(gap) - link.end() <= 24 and len(gap[link.end() :].split()) <= 3
+
+
+def _picked(verb: str, gap: str) -> bool:
+    """`chose Fly.io`, `selected the Railway platform`: a verb of choice needs no preposition."""
+    return verb.lower() in ("chose", "chosen", "selected", "updates", "update", "updated") and len(gap.split()) <= 2
 
 
 def _on(statement: Statement, mention: Mention) -> bool:
@@ -206,9 +222,13 @@ def find_regions(statement: Statement) -> Iterator[Hit]:
     places = _region_mentions(text)
     if not places or found("region_not", text):
         return
-    labelled = any(found("region_labels", key) for key in statement.keys)
+    keys = statement.near if statement.kind in ("item", "cell") else statement.keys
+    labelled = any(found("region_labels", key) for key in keys)
     family = [mention for mention, _ in places]
+    coded = any(not mention.generic for mention in family)
     for mention, country in places:
+        if country == "EU" and coded:
+            continue
         name = text[mention.start : mention.end]
         value: dict[str, object] = {"name": name, "country": country}
         scope = scope_of(text, mention.start, mention.end)
@@ -235,7 +255,7 @@ def _region_mentions(text: str) -> list[tuple[Mention, str]]:
     for rx, country in _places():
         for m in rx.finditer(text):
             if not any(a < m.end() and m.start() < b for a, b in taken):
-                out.append((Mention(m.group(), m.start(), m.end(), generic=True), country))
+                out.append((Mention(m.group(), m.start(), m.end(), generic=1), country))
                 taken.append((m.start(), m.end()))
     return sorted(out, key=lambda pair: pair[0].start)
 

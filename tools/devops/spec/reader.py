@@ -150,12 +150,15 @@ def _links(values: dict[str, Any]) -> list[str]:
 
 
 def _deployment(claims: Iterable[Claim]) -> dict[str, DeploymentField]:
-    """Every field, in the fixed order. A front end without a back end runs where its front end runs."""
+    """Every field, in the fixed order; what fields say together is added: both ends have a home, so both ends exist."""
     claims = list(claims)
     fields = {name: resolve(name, [c for c in claims if c.field == name]) for name in DEPLOYMENT_FIELDS}
     kind, front, back = (fields[name] for name in ("application_type", "frontend_platform", "platform"))
     if kind.value == "frontend" and kind.evidence and fields["database"].status == "stated" and _only_derived(claims):
         fields["application_type"] = kind = DeploymentField(evidence=kind.evidence)
+    if kind.status == "not_stated" and front.status == back.status == "stated":
+        evidence = (*front.evidence[:1], *back.evidence[:1])
+        fields["application_type"] = DeploymentField("stated", "full-stack", evidence)
     undecided = any(c.kind == "undecided" and c.field == "platform" for c in claims)
     if (
         kind.value in ("frontend", "static")

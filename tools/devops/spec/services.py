@@ -22,7 +22,7 @@ _RANGE = re.compile(
     FLAGS,
 )
 _COUNT = re.compile(
-    rf"(?<![\d.,-])(\d{{1,3}})(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
+    rf"(?<![\w.,-])(\d{{1,3}}|one|two|three|four|five|six|두|세|네)(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
     rf"(?:{_COUNT_WORDS})(?![-\w]|\s?(?:images?|orchestr|registr))"
     r"|(?:\breplicas?|replica ?count|replicacount"
     r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"
@@ -31,6 +31,8 @@ _COUNT = re.compile(
 )
 _LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq"})
 """Queues that run on a broker of another name, which may be told elsewhere."""
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "두": 2, "세": 3, "네": 4}
+_OWN_WORD = re.compile(r"replica|pod|레플리카|리플리카|파드|포드")
 _AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least", FLAGS)
 
 
@@ -57,9 +59,7 @@ def _engine(statement: Statement, field: str, path: str) -> Iterator[Hit]:
             continue
         if field == "cache" and _queue_only(statement, mention):
             continue
-        version = version_at(text, mention.end)
-        key = "library" if mention.value in _LIBRARIES else "engine"
-        value: Any = {key: mention.value} | ({"version": version} if version and key == "engine" else {})
+        value = _engine_value(statement, mention, family)
         judged = hit(field, statement, mention, family, value=value, strength=LABELLED if inside else PROSE)
         if len(family) > 1 and alternatives(text, family) and judged.stance.kind == "stated":
             judged = Hit(field, True, mention.start, judged.stance, PROSE)
@@ -67,15 +67,32 @@ def _engine(statement: Statement, field: str, path: str) -> Iterator[Hit]:
     yield from _by_label(statement, field)
 
 
+def _engine_value(statement: Statement, mention: Mention, family: Sequence[Mention]) -> dict[str, Any]:
+    """`{engine, version}`, or for a queue library `{library}` with its broker where one stands near."""
+    version = version_at(statement.text, mention.end)
+    if mention.value not in _LIBRARIES:
+        return {"engine": mention.value} | ({"version": version} if version else {})
+    near = [*family, *mentions("caches", statement.text)]
+    brokers = [m.value for m in near if m.value not in _LIBRARIES and abs(m.start - mention.end) <= 24]
+    return {"library": mention.value} | ({"engine": brokers[0]} if brokers else {})
+
+
 def _queue_only(statement: Statement, mention: Mention) -> bool:
-    """Whether Redis serves a queue and nothing else here."""
+    """Whether Redis serves a queue and nothing else here. Beside another broker it serves something else."""
     scope = scope_of(statement.text, mention.start, mention.end)
     around = " ".join((*statement.keys, scope.whole))
-    return (found("labels.queue", around) or bool(mentions("queues", around))) and not found("labels.cache", around)
+    if any(m.start <= mention.start < m.end for m in mentions("queues", statement.text)):
+        return True
+    named = {m.value for m in mentions("queues", around)}
+    if found("labels.cache", around) or named - _LIBRARIES - {"redis"}:
+        return False
+    return bool(named) or found("labels.queue", around)
 
 
 def _by_label(statement: Statement, field: str) -> Iterator[Hit]:
     """`Cache: none`, `메시지 큐 | 불필요`, or an out-of-scope item that names the subject."""
+    if context_kind(statement) not in ("stated", "excluded", "undecided"):
+        return
     names_it = bool(statement.label) and found(f"labels.{field}", statement.label) and len(statement.label) <= 24
     if names_it and pattern("rules.none").match(statement.text[statement.body :]):
         yield Hit(field, None, statement.body, Stance("excluded"), LABELLED, whole=True)
@@ -117,7 +134,8 @@ def _capability(statement: Statement, field: str) -> Iterator[Hit]:
     labelled = bool(statement.label) and found(f"labels.{field}", statement.label)
     named = [Mention(field, m.start(), m.end()) for m in pattern(f"labels.{field}").finditer(text)]
     if labelled and pattern("rules.none").match(text[statement.body :]):
-        yield Hit(field, None, statement.body, Stance("excluded"), LABELLED, whole=True)
+        if context_kind(statement) in ("stated", "excluded"):
+            yield Hit(field, None, statement.body, Stance("excluded"), LABELLED, whole=True)
         return
     makers = _makers(statement, named) if field == "cdn" else []
     everything = sorted([*named, *makers], key=lambda m: m.start)
@@ -129,7 +147,8 @@ def _capability(statement: Statement, field: str) -> Iterator[Hit]:
             continue
         strength = LABELLED if labelled else WEAK if heads_row else PROSE
         value = _capability_value(field, statement, mention, makers)
-        yield hit(field, statement, mention, everything, value=value, strength=strength)
+        always = field != "autoscaling"
+        yield hit(field, statement, mention, everything, value=value, strength=strength, conditions=always)
 
 
 def _makers(statement: Statement, named: Sequence[Mention]) -> list[Mention]:
@@ -177,7 +196,8 @@ def _replicas(statement: Statement) -> Iterator[Hit]:
             "replica" not in word and not found("rules.server", around.replace(word, " "))
         ):
             continue
-        number = int(next(group for group in match.groups() if group))
+        counted = next(group for group in match.groups() if group).lower()
+        number = _NUMBERS.get(counted) or int(counted)
         bounds = _bounds(scope.whole)
         value: Any = {"min": bounds[0], "max": bounds[1]} if bounds else number
         if bounds is None and _AT_LEAST.search(text[max(0, match.start() - 14) : match.end()]):

@@ -28,6 +28,9 @@ _SUBJECTS = tuple(
     f"labels.{name}"
     for name in ("autoscaling", "load_balancing", "replication", "cdn", "queue_generic", "cache", "backup")
 )
+_MOVES_ON = re.compile(
+    r",|\b(?:to|with|we|it|use|uses|using|is|are|shall|will|chose|choose|deploy)\b", re.IGNORECASE | re.ASCII
+)
 _COMMON = re.compile(r"[,;:]")
 _SHARED = re.compile(r"\b(?:of|for)\b|의 ")
 _OTHER_SPEC = re.compile(r"\s*\[?SPEC-[A-Z0-9]")
@@ -152,17 +155,19 @@ def context_kind(statement: Statement) -> Kind:
     for wanted in ("aside", "excluded", "open", "past", "development"):
         if wanted in kinds:
             return "aside" if wanted == "excluded" and _excluded_tail(statement) else wanted
-    if (
-        _OTHER_SPEC.match(statement.text)
-        or statement.label.startswith("spec-")
-        or any(c.startswith("spec-") for c in statement.row[:1])
-    ):
+    if statement.kind in ("item", "cell", "prose") and _about_another_spec(statement):
         return "aside"
     row = " | ".join(statement.row)
     for mark in ("excluded", "open"):
         if any(found(f"row_marks.{mark}", cell) for cell in statement.row if row):
             return "excluded" if mark == "excluded" else "undecided"
     return "stated"
+
+
+def _about_another_spec(statement: Statement) -> bool:
+    """Whether a line describes a SPEC it names first: `SPEC-DB-001: PostgreSQL schema`."""
+    named = statement.label.startswith("spec-") or any(cell.startswith("spec-") for cell in statement.row[:1])
+    return named or _OTHER_SPEC.match(statement.text) is not None
 
 
 def _excluded_tail(statement: Statement) -> bool:
@@ -175,7 +180,7 @@ def judge(
 ) -> Stance:
     """The stance on `statement.text[start:end]`. `family` are the mentions of like things in the same statement.
 
-    With `conditions` false, standing in a WHEN or IF clause does not weaken the mention.
+    With `conditions` false, a WHEN or IF clause does not weaken the mention: it is part of what is asked for.
     """
     context = context_kind(statement)
     scope = scope_of(statement.text, start, end)
@@ -236,7 +241,7 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
     hedged = found("stance.example_before", before) or found("stance.possible", before)
     if hedged or found("stance.future", scope.wide):
         return "open"
-    if found("stance.conditional", scope.whole) or (conditions and _in_condition(scope, start, end)):
+    if conditions and (found("stance.conditional", scope.whole) or _in_condition(scope, start, end)):
         return "open"
     if found("stance.development", scope.wide) and not found("stance.production", scope.wide):
         return "development"
@@ -302,11 +307,7 @@ def _clause_end(scope: Scope, end: int, family: Sequence[Mention]) -> int:
 def _rejected(scope: Scope, start: int, end: int, family: Sequence[Mention]) -> bool:
     before = scope.text[scope.sentence[0] : start]
     match = last("stance.rejected_before", before)
-    if (
-        match is not None
-        and len(before) - match.end() <= 30
-        and not re.search(r"\bto\b|,|\bwith\b", before[match.end() :])
-    ):
+    if match is not None and len(before) - match.end() <= 30 and not _MOVES_ON.search(before, match.end()):
         return True
     tail = scope.text[end : min(scope.sentence[1], end + 80)]
     after = pattern("stance.rejected_after").search(tail)

@@ -24,12 +24,12 @@ _AFTER = (
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A product or place by its canonical `value`. `generic` ones give way to more exact ones."""
+    """A product or place by its canonical `value`. The more `generic`, the sooner it gives way to an exact one."""
 
     value: str
     pattern: re.Pattern[str]
     unless: re.Pattern[str] | None = None
-    generic: bool = False
+    generic: int = 0
     weak: re.Pattern[str] | None = None
 
 
@@ -40,7 +40,7 @@ class Mention:
     value: str
     start: int
     end: int
-    generic: bool = False
+    generic: int = 0
     weak: bool = False
 
 
@@ -110,7 +110,7 @@ def _name(value: str, entry: Any) -> Name:
         value=value,
         pattern=re.compile("|".join(terms), re.ASCII),
         unless=re.compile(rf"[\s'’s]{{0,3}}(?:{'|'.join(unless)})", FLAGS) if unless else None,
-        generic=bool(entry.get("generic")),
+        generic=int(entry.get("generic", 0)),
         weak=re.compile("|".join(entry["weak"]), FLAGS) if "weak" in entry else None,
     )
 
