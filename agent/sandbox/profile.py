@@ -1,0 +1,147 @@
+"""The mounts, namespaces and limits of one sandboxed command, as arguments of bubblewrap. Looks at the disk, changes
+nothing.
+
+The whole file system is there read-only; over it lie empty directories where credentials and sockets live, toolchains
+out of the hidden home directories, and the writable directories with their protected paths.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.sandbox.protect import Protection, places
+from agent.session.journal import state_home
+from tools.paths import within
+from tools.text import clean
+from tools.tool import ToolError
+
+_ROOT = Path("/")
+_TMP = Path("/tmp")  # noqa: S108 - a mount point inside the sandbox
+_SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys")))
+_MEMORY_BYTES = 512 * 2**20  # of each temporary file system
+_NAMESPACES = (
+    "--unshare-user",
+    "--unshare-all",
+    "--disable-userns",
+    "--cap-drop",
+    "ALL",
+    "--die-with-parent",
+    "--new-session",
+    "--hostname",
+    "sandbox",
+    "--ro-bind",
+    "/",
+    "/",
+    "--dev",
+    "/dev",
+    "--proc",
+    "/proc",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a command may write to: `writable` directories, resolved, and `temporary`, its directory for TMPDIR.
+
+    `/tmp` shows `temporary`, too, so that both outlive the call, unless a writable directory lies in `/tmp`.
+    """
+
+    writable: tuple[Path, ...]
+    temporary: Path
+
+    def __post_init__(self) -> None:
+        """Raises `ToolError` for directories that cannot be writable while their neighbours stay protected."""
+        for root in self.writable:
+            if root == _ROOT or any(root == hidden for hidden in hidden_directories()):
+                raise ToolError(
+                    f"The sandbox cannot work in {clean(str(root))}: making all of it writable would open what it has "
+                    "to protect. Work in a directory of its own."
+                )
+
+    def arguments(self, protections: Iterable[Protection]) -> Iterator[str]:
+        """Everything but environment, filter and command. Order matters: a later mount covers an earlier one."""
+        hidden = hidden_directories()
+        inside = [path for path in hidden if any(within(path, root) for root in self.writable)]
+        outside = [path for path in hidden if path not in inside]
+        yield from _NAMESPACES
+        for path in _outermost(outside):
+            yield from self._hide(path)
+        for path in _hidden_files():
+            yield from ("--ro-bind", "/dev/null", str(path))
+        for home in _homes():
+            if any(within(home, path) for path in outside):
+                yield from ("--dir", str(home))
+        for path in _visible(outside):
+            yield from ("--ro-bind", str(path), str(path))
+        for root in self.writable:
+            yield from ("--bind", str(root), str(root))
+        for protection in protections:
+            yield from protection.arguments()
+        for path in _outermost(inside):
+            yield from ("--size", "4096", "--tmpfs", str(path))
+        yield from ("--bind", str(self.temporary), str(self.temporary))
+        for path in _outermost(inside):
+            yield from ("--remount-ro", str(path))
+
+    def _hide(self, path: Path) -> Iterator[str]:
+        if path == _TMP and not any(within(place, _TMP) for place in (*self.writable, self.temporary)):
+            # Only where nothing else is mounted below it: what a command leaves there may not lead a mount astray.
+            yield from ("--bind", str(self.temporary), str(_TMP))
+        else:
+            yield from ("--size", str(_MEMORY_BYTES), "--tmpfs", str(path))
+
+
+def hidden_directories() -> tuple[Path, ...]:
+    """Existing directories that are empty inside: homes, this program's state, temporary files, sockets, services."""
+    named = map(Path, places()["hidden"]["directories"])
+    candidates = [*named, *_homes(), state_home(), Path(tempfile.gettempdir())]
+    resolved = dict.fromkeys(Path(os.path.realpath(path)) for path in candidates)
+    return tuple(path for path in resolved if path.is_dir() and path != _ROOT and not _is_system(path))
+
+
+def _is_system(path: Path) -> bool:
+    """A service account's home may be `/bin`; hiding that would hide the programs. Below /etc all named is hidden."""
+    return path in _SYSTEM or any(within(path, system) for system in _SYSTEM if system != Path("/etc"))
+
+
+def _homes() -> list[Path]:
+    """The home directory by environment and by account."""
+    found = [Path.home()]
+    with suppress(KeyError):  # an account without an entry, as in many containers
+        found.append(Path(pwd.getpwuid(os.getuid()).pw_dir))
+    return [Path(os.path.realpath(home)) for home in dict.fromkeys(found) if home.is_absolute()]
+
+
+def _hidden_files() -> list[Path]:
+    resolved = dict.fromkeys(Path(os.path.realpath(path)) for path in places()["hidden"]["files"])
+    return [path for path in resolved if path.is_file()]
+
+
+def _visible(hidden: Sequence[Path]) -> list[Path]:
+    """What stays to be seen of hidden directories: toolchains, programs on the path, the Python that runs this."""
+    toolchains = [home / name for home in _homes() for name in places()["hidden"]["home"]]
+    programs = [Path(entry) for entry in os.get_exec_path() if entry.startswith("/")]
+    python = [Path(sys.prefix), Path(sys.base_prefix)]
+    found = []
+    for path in dict.fromkeys([*toolchains, *programs, *python]):
+        covered = any(within(path, directory) and path != directory for directory in hidden)
+        exposes = any(within(directory, path) for directory in (*hidden, *_homes()))
+        if covered and not exposes and path.is_dir():
+            found.append(path)
+    return _outermost(found)
+
+
+def _outermost(paths: Iterable[Path]) -> list[Path]:
+    """Without those that lie in another one, outer ones first."""
+    found: list[Path] = []
+    for path in sorted(paths, key=lambda path: len(path.parts)):
+        if not any(within(path, other) for other in found):
+            found.append(path)
+    return found
