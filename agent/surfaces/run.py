@@ -120,7 +120,8 @@ def summary(result: Result) -> str:
             )
             return f"Answers are needed:\n{asked}\n{again} --answers FILE (or --yes to take the defaults)"
         case Failed():
-            return f"Failed ({result.kind}): {result.reason}" + (f"\n{again}" if result.session_id else "")
+            said = f"\n{result.text}" if result.kind == "incomplete" and result.text else ""
+            return f"Failed ({result.kind}): {result.reason}{said}" + (f"\n{again}" if result.session_id else "")
         case Refused():
             return f"Refused by {result.by}: {result.reason}"
         case OutOfBudget():
