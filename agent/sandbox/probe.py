@@ -48,6 +48,8 @@ def new_user_namespace():
     if libc.unshare(0x10000000) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
 
+EXPECTED = {"PATH", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}
+
 def names_of(environ):
     return {pair.partition("=")[0] for pair in environ.split("\0") if pair}
 
@@ -62,7 +64,7 @@ print(json.dumps({
     "connect": refused(lambda: dial(("127.0.0.1", int(port)))),
     "unix_socket": refused(lambda: dial(path_socket, socket.AF_UNIX)),
     "abstract_socket": refused(lambda: dial("\0" + abstract, socket.AF_UNIX)),
-    "environment": names_of(open("/proc/1/environ").read()) | set(os.environ) <= {"PATH", "TMPDIR", "PWD", "LC_CTYPE"},
+    "environment": names_of(open("/proc/1/environ").read()) | set(os.environ) <= EXPECTED,
     "capabilities": int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0,
     "no_new_privileges": status["NoNewPrivs"].strip() == "1",
     "system_calls": status["Seccomp"].strip() == "2",

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.sandbox.protect import Protection, places
@@ -46,56 +45,51 @@ _NAMESPACES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Profile:
     """What a command may write to: `writable` directories, resolved, and `temporary`, its directory for TMPDIR.
 
-    `/tmp` shows `temporary`, too, so that both outlive the call, unless a writable directory lies in `/tmp`.
+    `/tmp` shows `temporary`, too, so that both outlive the call, unless a writable directory lies in `/tmp`. What is
+    hidden and what is visible is settled here, once. Raises `ToolError` for directories that cannot be writable while
+    their neighbours stay protected.
     """
 
-    writable: tuple[Path, ...]
-    temporary: Path
-
-    def __post_init__(self) -> None:
-        """Raises `ToolError` for directories that cannot be writable while their neighbours stay protected."""
+    def __init__(self, writable: Sequence[Path], temporary: Path) -> None:
+        self.writable = tuple(writable)
+        self.temporary = temporary
+        hidden = hidden_directories()
         for root in self.writable:
-            if root == _ROOT or any(root == hidden for hidden in hidden_directories()):
+            if root == _ROOT or root in hidden:
                 raise ToolError(
                     f"The sandbox cannot work in {clean(str(root))}: making all of it writable would open what it has "
                     "to protect. Work in a directory of its own."
                 )
-
-    def arguments(self, protections: Iterable[Protection]) -> Iterator[str]:
-        """Everything but environment, filter and command. Order matters: a later mount covers an earlier one."""
-        hidden = hidden_directories()
         inside = [path for path in hidden if any(within(path, root) for root in self.writable)]
         outside = [path for path in hidden if path not in inside]
-        yield from _NAMESPACES
-        for path in _outermost(outside):
-            yield from self._hide(path)
+        self._before = [*_NAMESPACES, *self._around(outside)]
+        self._after = [*_cover(_outermost(inside)), "--bind", str(temporary), str(temporary)]
+        self._after += [part for path in _outermost(inside) for part in ("--remount-ro", str(path))]
+
+    def arguments(self, protections: Iterable[Protection]) -> list[str]:
+        """Everything but environment, filter and command. Order matters: a later mount covers an earlier one."""
+        return [*self._before, *(part for each in protections for part in each.arguments()), *self._after]
+
+    def _around(self, hidden: Sequence[Path]) -> Iterator[str]:
+        """The mounts outside the writable directories, and these themselves."""
+        for path in _outermost(hidden):
+            if path == _TMP and not any(within(place, _TMP) for place in (*self.writable, self.temporary)):
+                # Only where nothing else is mounted below it: what a command leaves there may not lead a mount astray.
+                yield from ("--bind", str(self.temporary), str(_TMP))
+            else:
+                yield from ("--size", str(_MEMORY_BYTES), "--tmpfs", str(path))
         for path in _hidden_files():
             yield from ("--ro-bind", "/dev/null", str(path))
         for home in _homes():
-            if any(within(home, path) for path in outside):
+            if any(within(home, path) for path in hidden):
                 yield from ("--dir", str(home))
-        for path in _visible(outside):
+        for path in _visible(hidden):
             yield from ("--ro-bind", str(path), str(path))
         for root in self.writable:
             yield from ("--bind", str(root), str(root))
-        for protection in protections:
-            yield from protection.arguments()
-        for path in _outermost(inside):
-            yield from ("--size", "4096", "--tmpfs", str(path))
-        yield from ("--bind", str(self.temporary), str(self.temporary))
-        for path in _outermost(inside):
-            yield from ("--remount-ro", str(path))
-
-    def _hide(self, path: Path) -> Iterator[str]:
-        if path == _TMP and not any(within(place, _TMP) for place in (*self.writable, self.temporary)):
-            # Only where nothing else is mounted below it: what a command leaves there may not lead a mount astray.
-            yield from ("--bind", str(self.temporary), str(_TMP))
-        else:
-            yield from ("--size", str(_MEMORY_BYTES), "--tmpfs", str(path))
 
 
 def hidden_directories() -> tuple[Path, ...]:
@@ -136,6 +130,10 @@ def _visible(hidden: Sequence[Path]) -> list[Path]:
         if covered and not exposes and path.is_dir():
             found.append(path)
     return _outermost(found)
+
+
+def _cover(paths: Iterable[Path]) -> list[str]:
+    return [part for path in paths for part in ("--size", "4096", "--tmpfs", str(path))]
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:

@@ -84,7 +84,7 @@ def _add(found: Protection, root: Path, parts: Sequence[str], *, create: bool) -
 
 
 def _bare_repository(root: Path) -> tuple[str, ...]:
-    """Names that would make `root` itself a repository: git takes a directory with HEAD, objects, refs for one."""
+    """Names that would make `root` itself a repository: git takes HEAD, objects and refs for one."""
     if (root / ".git" / "HEAD").exists() or (root / ".git").is_file():
         return ()
     return ("HEAD", "config", "hooks") if (root / "HEAD").exists() else ("HEAD",)
@@ -98,7 +98,7 @@ def _own_programs(root: Path) -> Iterator[Path]:
 
 
 def _git_directories(root: Path) -> Iterator[Path]:
-    """Where `.git` is a file that points into `root`: the repository it points to. One elsewhere is read-only anyway."""
+    """Where `.git` is a file that points into `root`: the repository it points to. Others are read-only anyway."""
     try:
         line = (root / ".git").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
