@@ -130,6 +130,8 @@ def _replication(statement: Statement) -> Iterator[Hit]:
     for match in pattern("labels.replication").finditer(text):
         around = text[max(0, match.start() - 24) : match.end() + 6]
         itself = _ITSELF.search(match.group().lower()) is not None
+        if match.group() == "복제" and not about_db:
+            continue
         if found("labels.replication_not", around) or not (
             itself or about_db or found("labels.database_words", around)
         ):

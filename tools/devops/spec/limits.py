@@ -87,7 +87,8 @@ def _budget(statement: Statement) -> Iterator[Hit]:
         at_home = any(found("sections.constraints", key) for key in chain)
         hosting = found("budget.hosting", scope.whole) or any(found("budget.hosting", key) for key in _keys(statement))
         if labelled:
-            capped = statement.label not in ("cost", "비용") or found("budget.limit", scope.part)
+            strong = any(found("budget.strong", key) for key in _keys(statement))
+            capped = strong or found("budget.limit", scope.part)
             ok = capped and (hosting or at_home or not _product_text(statement))
         else:
             meant = found("budget.labels", scope.whole) or (at_home and found("rules.month", scope.whole))

@@ -29,7 +29,7 @@ NO_CLAIMS = frozenset({"research.md", "progress.md", "interview.md"})
 """Companions that weigh options or report history: read, listed, but no source of deployment claims."""
 MAX_SPECS = 2000
 _ID = re.compile(r"^SPEC-[A-Z0-9][A-Za-z0-9_-]*$")
-_TITLE_ID = re.compile(r"^\s*(?:SPEC-[A-Z0-9][A-Z0-9-]*[0-9a-zA-Z]*|\[[^\]]{1,40}\])\s*[::—–-]?\s*")
+_TITLE_ID = re.compile(r"^\s*@?(?:SPEC:[A-Z0-9-]+|SPEC-[A-Z0-9][A-Z0-9-]*[0-9a-zA-Z]*|\[[^\]]{1,40}\])\s*[::—–-]?\s*")
 
 
 class NoSpec(SpecError):  # noqa: N818 - the name says what is missing

@@ -70,7 +70,7 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
     if _verb_near(statement, mention, scope):
         return PROSE
     if in_value and any(found("hosting.side_labels", key) for key in keys) and _on(statement, mention):
-        exact = mention.generic < 2 or (
+        exact = not mention.generic or (
             _first(statement, mention) and any(found("rules.backend_exact", k) for k in keys)
         )
         return LABELLED if exact else 0

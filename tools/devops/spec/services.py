@@ -22,7 +22,7 @@ _RANGE = re.compile(
     FLAGS,
 )
 _COUNT = re.compile(
-    rf"(?<![\w.,-])(\d{{1,3}}|one|two|three|four|five|six|두|세|네)(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
+    rf"(?<![\w.,-])(\d{{1,3}}|two|three|four|five|six|두|세|네)(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
     rf"(?:{_COUNT_WORDS})(?![-\w]|\s?(?:images?|orchestr|registr))"
     r"|(?:\breplicas?|replica ?count|replicacount"
     r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"
@@ -31,7 +31,7 @@ _COUNT = re.compile(
 )
 _LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq"})
 """Queues that run on a broker of another name, which may be told elsewhere."""
-_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "두": 2, "세": 3, "네": 4}
+_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "두": 2, "세": 3, "네": 4}
 _OWN_WORD = re.compile(r"replica|pod|레플리카|리플리카|파드|포드")
 _AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least", FLAGS)
 

@@ -238,7 +238,8 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
     before = scope.text[scope.clause[0] : start]
     if found("stance.past_before", before) and not found("stance.past_exempt", scope.whole):
         return "past"
-    hedged = found("stance.example_before", before) or found("stance.possible", before)
+    possible = found("stance.possible", scope.text[scope.sentence[0] : start])
+    hedged = found("stance.example_before", before) or possible
     if hedged or found("stance.future", scope.wide):
         return "open"
     if conditions and (found("stance.conditional", scope.whole) or _in_condition(scope, start, end)):

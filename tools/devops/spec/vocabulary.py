@@ -17,9 +17,7 @@ from typing import Any
 FLAGS = re.IGNORECASE | re.ASCII
 _TOKEN = re.compile(r"\\.|\[\^?\]?(?:[^\]\\]|\\.)*\]|\(\?<?[=!]|[()]|[^\\\[()]+", re.DOTALL)
 _BEFORE = r"(?<![A-Za-z0-9_.@-])"
-_AFTER = (
-    r"(?![A-Za-z0-9_])(?!\.(?:ts|js|py|json|ya?ml|toml|md|sql|conf|config|tsx|mjs|go|sh)\b)(?!-(?:js|py|client|sdk)\b)"
-)
+_AFTER = r"(?![A-Za-z0-9_])(?!\.[A-Za-z])(?!-(?:js|py|client|sdk)\b)"
 
 
 @dataclass(frozen=True, slots=True)
