@@ -20,7 +20,7 @@ _VERSION = re.compile(
 )
 _RETENTION = re.compile(
     rf"(\d{{1,4}})[\s-]?{_UNIT}(?:\s?(?:간|치))?[^.;|]{{0,20}}?{_KEEP}"
-    rf"|(?:{_KEEP}|back-?ups?,|백업,)[^.;|\d]{{0,24}}?(\d{{1,4}})[\s-]?{_UNIT}",
+    rf"|(?:{_KEEP}|back-?ups?\s?[,(]|백업\s?[,(])[^.;|\d]{{0,24}}?(\d{{1,4}})[\s-]?{_UNIT}",
     FLAGS,
 )
 _FREQUENCIES = {

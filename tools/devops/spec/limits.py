@@ -46,6 +46,7 @@ _DURATION = re.compile(
     r"(seconds?|secs?|s|minutes?|mins?|min|m|hours?|hrs?|hr|h|horas?|days?|d|초|분|시간|일)(?![a-z])",
     FLAGS,
 )
+_ZERO = re.compile(r"\s?(?:은|는|of|is|:|=|≤)?\s?0(?![\d.,]|\s?[a-z가-힣])", FLAGS)
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0, "초": 1 / 60, "분": 1.0, "시": 60.0, "일": 1440.0}
 
 
@@ -163,6 +164,10 @@ def _recovery(statement: Statement) -> Iterator[Hit]:
                 yield _duration_hit(field, statement, duration, LABELLED)
                 continue
         for match in pattern(path).finditer(text):
+            zero = _ZERO.match(text, match.end())
+            if zero is not None:
+                yield hit(field, statement, Mention(field, *match.span()), value=0)
+                break
             duration = _DURATION.search(text, match.end(), min(len(text), match.end() + 44))
             other = "rto" if field == "rpo" else "rpo"
             if duration is None or found(f"recovery.{other}", text[match.end() : duration.start()]):

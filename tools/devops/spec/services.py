@@ -129,8 +129,6 @@ def _queue_in_words(statement: Statement) -> Iterator[Hit]:
 def _capability(statement: Statement, field: str) -> Iterator[Hit]:
     """CDN, auto-scaling, load balancing: something one has or has not."""
     text = statement.text
-    if found(f"labels.{field}_not", text):
-        return
     labelled = bool(statement.label) and found(f"labels.{field}", statement.label)
     named = [Mention(field, m.start(), m.end()) for m in pattern(f"labels.{field}").finditer(text)]
     if labelled and pattern("rules.none").match(text[statement.body :]):
@@ -143,6 +141,8 @@ def _capability(statement: Statement, field: str) -> Iterator[Hit]:
         everything = [Mention(field, statement.body, statement.body + 1)]
     heads_row = statement.kind == "cell" and not statement.label
     for mention in everything:
+        if found(f"labels.{field}_not", scope_of(text, mention.start, mention.end).whole):
+            continue
         if field == "cdn" and not labelled and not heads_row and not _cdn_used(statement, mention):
             continue
         strength = LABELLED if labelled else WEAK if heads_row else PROSE
