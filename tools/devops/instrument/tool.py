@@ -1,0 +1,62 @@
+"""The `InstrumentApp` tool: the code changes that production needs, shown as a diff and written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tools.devops.instrument.plan import apply, plan_instrumentation
+from tools.devops.instrument.types import Instrumentation, InstrumentError
+from tools.devops.project import ProjectError, scan_project
+from tools.devops.types import to_json
+from tools.tool import ToolContext, ToolError, ToolResult, tool
+
+Subject = Literal["health", "liveness", "metrics", "json_logs", "sigterm"]
+
+
+@tool("InstrumentApp", effects={"writes"})
+async def instrument_app(
+    ctx: ToolContext,
+    unit: Annotated[str, Field(description='Path of the deploy unit, as DetectProject gives it; "." for the root.')],
+    subjects: Annotated[
+        list[Subject] | None, Field(description="Limit the changes to these. Default: everything that is missing.")
+    ] = None,
+) -> ToolResult:
+    """Add what production needs and the code of a unit lacks: /health (asks database and cache, 503 when one is away),
+    /livez, /metrics, JSON logs, graceful shutdown.
+
+    Writes new modules, wires them into the application's entry file, and returns a unified diff. Nothing is installed
+    and nothing that exists is replaced. What could not be added is listed with what to do by hand: never report that
+    as done. Works for FastAPI, Flask, Django, Express, NestJS and Next.js.
+    """
+    return await asyncio.to_thread(_instrument, ctx, unit, subjects)
+
+
+def _instrument(ctx: ToolContext, path: str, subjects: list[Subject] | None) -> ToolResult:
+    try:
+        units = {unit.path: unit for unit in scan_project(ctx.root).units}
+        unit = units.get(path.removeprefix("./").rstrip("/") or ".")
+        if unit is None:
+            raise ToolError(f"InstrumentApp: {path} is no deploy unit. Units: {', '.join(units) or 'none'}.")
+        planned = plan_instrumentation(ctx.root, unit, subjects)
+        dry_run = bool(ctx.state.get("dry_run"))
+        if not dry_run:
+            apply(ctx.root, planned)
+    except (ProjectError, InstrumentError, OSError) as error:
+        raise ToolError(f"InstrumentApp: {error}") from error
+    return ToolResult(_told(path, planned, dry_run=dry_run), data={**to_json(planned), "written": not dry_run})
+
+
+def _told(path: str, planned: Instrumentation, *, dry_run: bool) -> str:
+    verb = "would add (dry run, nothing written)" if dry_run else "added"
+    lines = [f"{path}: {verb} {', '.join(planned.added) or 'nothing'}."]
+    if not planned.changes and not planned.unsupported:
+        lines = [f"{path}: nothing to add; the code has everything that was asked for."]
+    lines += [f"not added: {text}" for text in planned.unsupported]
+    lines += [f"note: {text}" for text in planned.notes]
+    return "\n".join([*lines, "", *(change.diff for change in planned.changes)]).rstrip() + "\n"
+
+
+InstrumentApp = instrument_app
