@@ -109,10 +109,8 @@ class Gates:
         value = str(decision.value)
         match decision.source:
             case "spec":
-                stated = {
-                    str(spec.deployment[name].value) if spec and name in spec.deployment else ""
-                    for name in ("platform", "frontend_platform")
-                }
+                fields = [spec.deployment.get(name) for name in ("platform", "frontend_platform")] if spec else []
+                stated = {field.value for field in fields if field is not None and field.status == "stated"}
                 return None if value in stated else f"the SPEC does not state the platform {value!r}"
             case "project":
                 shown = {sign.platform for sign in project.platforms if sign.source != "default"}

@@ -307,10 +307,18 @@ _ASK: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def _ruled_out(spec: Spec | None) -> set[str]:
+    """Platforms that the SPEC excludes: never chosen, never offered."""
+    fields = [spec.deployment.get(name) for name in ("platform", "frontend_platform")] if spec else []
+    conflicts = (conflict for field in fields if field is not None for conflict in field.conflicts)
+    return {str(c["value"]) for c in conflicts if c.get("status") == "excluded"}
+
+
 def _question(spec: Spec | None, project: Project, unit: DeployUnit | None, found: Mapping[str, str]) -> Question:
     language = language_of(spec)
     words = _ASK[language]
-    candidates = {p.id: p for p in platforms().values() if p.offered} | {name: platform_of(name) for name in found}
+    offered = {p.id: p for p in platforms().values() if p.offered} | {name: platform_of(name) for name in found}
+    candidates = {name: p for name, p in offered.items() if name not in _ruled_out(spec)}
     ranked = sorted(candidates.values(), key=lambda p: -_score(p, unit, found, project))[:4]
     options = tuple(
         Option(p.name, (words["best"] if i == 0 else "") + p.text("option", language)) for i, p in enumerate(ranked)

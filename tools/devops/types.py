@@ -54,9 +54,10 @@ class Evidence:
 class DeploymentField:
     """One deployment subject of a SPEC. "Not stated" is a value of its own: neither "no" nor a guess.
 
-    `value` is a string, number, list or mapping, normalised per field (see `tools/devops/spec.py`), None unless stated.
+    `value` is a string, number, list or mapping, normalised per field (see `tools/devops/spec/`), None unless stated.
     `planned` marks a stated value that the SPEC calls planned. `conflicts` lists further, different claims as
     `{"value", "evidence"}`; when two equally ranked sources disagree, `value` is None and both stand in `conflicts`.
+    One value that the SPEC rules out for a choice stands there too, with `"status": "excluded"`.
     """
 
     status: FieldStatus = "not_stated"
