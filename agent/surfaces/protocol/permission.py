@@ -1,0 +1,209 @@
+"""Permissions and questions answered by the host: `can_use_tool`, or an MCP tool that plays its part.
+
+What a host grants (rules, a mode) holds for the session; `Grants` keeps it between turns. Nothing is written to
+settings files: a destination beyond the session is taken for the session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from agent.names import split_rule
+from agent.permissions import MODES, Mode, RuleError, Rules
+from agent.surfaces.protocol.host import HostError, HostGoneError
+from agent.surfaces.protocol.wire import Json, LineTooLongError
+from tools.ports import Answers, NeedsInput, PermissionAnswer, PermissionRequest, Question
+from tools.text import clean
+from tools.tool import Tool, ToolContext, ToolError
+
+AskPermission = Callable[[Json], Awaitable[Json]]
+"""Sends the fields of a `can_use_tool` request; gives its payload. Raises `HostError` or `LineTooLongError`."""
+
+_BEHAVIORS = ("allow", "ask", "deny")
+
+
+class GrantError(ValueError):
+    """A permission update that cannot be carried out; says which and why."""
+
+
+@dataclass(slots=True)
+class Grants:
+    """The session's mode and its rules beyond those it started with. `changed` is called after each change.
+
+    `may_bypass`: whether the process was started so that `bypassPermissions` may be switched on.
+    """
+
+    mode: Mode
+    base: Rules
+    may_bypass: bool = False
+    changed: Callable[[], None] = lambda: None
+    texts: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _BEHAVIORS})
+
+    @property
+    def rules(self) -> Rules:
+        return self.base + self.added
+
+    @property
+    def added(self) -> Rules:
+        """The rules that came during the session."""
+        return _parsed(self.texts)
+
+    def set_mode(self, mode: Any) -> None:
+        """Switch the mode. Raises `GrantError` for an unknown or locked one."""
+        self.mode = self._checked_mode(mode)
+        self.changed()
+
+    def apply(self, updates: Sequence[Any]) -> tuple[str, ...]:
+        """Carry out `PermissionUpdate`s, all or none; gives the allow rules added. Raises `GrantError`."""
+        texts = {name: list(rules) for name, rules in self.texts.items()}
+        mode = self.mode
+        for update in updates:
+            kind = update.get("type") if isinstance(update, Mapping) else None
+            if kind == "setMode":
+                mode = self._checked_mode(update.get("mode"))
+            elif kind in {"addRules", "replaceRules", "removeRules"}:
+                _change(texts, kind, update)
+            else:
+                raise GrantError(f"The permission update {kind!r} is not supported.")
+        try:
+            _parsed(texts)
+        except RuleError as error:
+            raise GrantError(str(error)) from error
+        added = tuple(rule for rule in texts["allow"] if rule not in self.texts["allow"])
+        self.texts, self.mode = texts, mode
+        self.changed()
+        return added
+
+    def _checked_mode(self, mode: Any) -> Mode:
+        if mode not in MODES:
+            raise GrantError(f"The permission mode {mode!r} is none of {', '.join(MODES)}.")
+        if mode == "bypassPermissions" and not self.may_bypass:
+            raise GrantError(
+                "The mode bypassPermissions is locked: start with --allow-dangerously-skip-permissions to unlock it."
+            )
+        return cast("Mode", mode)
+
+
+def _parsed(texts: Mapping[str, Sequence[str]]) -> Rules:
+    return Rules.parse(allow=texts["allow"], ask=texts["ask"], deny=texts["deny"], source="session")
+
+
+def _change(texts: dict[str, list[str]], kind: str, update: Mapping[str, Any]) -> None:
+    behavior, rules = update.get("behavior"), update.get("rules")
+    if behavior not in _BEHAVIORS or not isinstance(rules, list):
+        raise GrantError(f"{kind} needs a behavior of {', '.join(_BEHAVIORS)} and a list of rules.")
+    named = [_rule_text(rule) for rule in rules]
+    kept = [] if kind == "replaceRules" else [text for text in texts[behavior] if text not in named]
+    texts[behavior] = kept if kind == "removeRules" else kept + named
+
+
+def _rule_text(rule: Any) -> str:
+    if not isinstance(rule, Mapping) or not isinstance(tool := rule.get("toolName"), str) or not tool:
+        raise GrantError("A permission rule needs a toolName.")
+    content = rule.get("ruleContent")
+    return f"{tool}({content})" if content else tool
+
+
+@dataclass(slots=True)
+class HostAsker:
+    """The `Asker` of a host. `current_call` gives the id of the call that is running, `interrupt` stops the turn."""
+
+    ask: AskPermission
+    grants: Grants
+    current_call: Callable[[], str]
+    interrupt: Callable[[], None]
+
+    async def permission(self, request: PermissionRequest) -> PermissionAnswer:
+        fields: Json = {
+            "tool_name": request.tool,
+            "input": dict(request.input),
+            "tool_use_id": request.call_id,
+            "permission_suggestions": _suggestions(request.suggestion),
+            "decision_reason": request.reason,
+            "agent_id": request.agent_id,
+        }
+        try:
+            answer = await self.ask(fields)
+        except (HostError, LineTooLongError, ToolError) as error:
+            return PermissionAnswer("deny", f"Nobody could approve it: {clean(str(error))}")
+        if answer.get("behavior") != "allow":
+            return self._denied(answer)
+        changed = answer.get("updatedInput")
+        if changed is not None and not isinstance(changed, Mapping):
+            return PermissionAnswer("deny", "The host allowed it with an input that is no object.")
+        rules: tuple[str, ...] = ()
+        if isinstance(updates := answer.get("updatedPermissions"), list):
+            try:
+                rules = self.grants.apply(updates)
+            except GrantError:
+                rules = ()  # the call itself is allowed; as in the reference, none of the updates counts
+        same = changed is None or dict(changed) == dict(request.input)
+        return PermissionAnswer("allow", updated_input=None if same else dict(changed or {}), rules=rules)
+
+    def _denied(self, answer: Json) -> PermissionAnswer:
+        interrupt = bool(answer.get("interrupt"))
+        if interrupt:
+            self.interrupt()
+        return PermissionAnswer("deny", clean(str(answer.get("message") or "The user said no.")), interrupt=interrupt)
+
+    async def questions(self, questions: Sequence[Question]) -> Answers:
+        """Asked as permission for an `AskUserQuestion` call, whose input comes back with `answers`."""
+        shown = {"questions": [_question(question) for question in questions]}
+        fields = {"tool_name": "AskUserQuestion", "input": shown, "tool_use_id": self.current_call()}
+        try:
+            answer = await self.ask(fields)
+        except HostGoneError as error:
+            raise NeedsInput(questions) from error
+        except (HostError, LineTooLongError) as error:
+            raise ToolError(f"The questions could not be asked: {clean(str(error))}") from error
+        if answer.get("behavior") != "allow":
+            raise ToolError(self._denied(answer).message)
+        given = (answer.get("updatedInput") or {}).get("answers")
+        answers = {text: _answer(value) for text, value in given.items()} if isinstance(given, Mapping) else {}
+        open_ones = [question for question in questions if not answers.get(question.question)]
+        if open_ones:
+            raise NeedsInput(open_ones)
+        return Answers({question.question: answers[question.question] for question in questions})
+
+
+def ask_by_tool(tool: Tool, context: Callable[[], ToolContext]) -> AskPermission:
+    """`--permission-prompt-tool mcp__server__tool`: the tool's one text block holds the payload as JSON."""
+
+    async def ask(fields: Json) -> Json:
+        wanted = {key: fields[key] for key in ("tool_name", "input", "tool_use_id")}
+        result = await tool.invoke(context(), wanted)
+        content = result.content
+        text = content if isinstance(content, str) else "".join(str(block.get("text") or "") for block in content)
+        try:
+            payload = json.loads(text)
+        except ValueError:
+            payload = None
+        if result.is_error or not isinstance(payload, dict):
+            raise HostError(f"{tool.name} gave no permission answer: {text[:200]}")
+        return payload
+
+    return ask
+
+
+def _suggestions(rule: str | None) -> list[Json] | None:
+    if rule is None:
+        return None
+    tool, content = split_rule(rule)
+    named = {"toolName": tool} | ({"ruleContent": content} if content else {})
+    return [{"type": "addRules", "rules": [named], "behavior": "allow", "destination": "session"}]
+
+
+def _question(question: Question) -> Json:
+    return {
+        "question": question.question,
+        "header": question.header,
+        "options": [{"label": option.label, "description": option.description} for option in question.options],
+        "multiSelect": question.multi_select,
+    }
+
+
+def _answer(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value or "")

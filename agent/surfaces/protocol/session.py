@@ -1,0 +1,195 @@
+"""One process, one conversation: user frames queue, each becomes a turn, each turn ends in exactly one result."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from agent.api import Agent, Run
+from agent.events import Event, RunStarted
+from agent.permissions import PermissionEngine
+from agent.result import Completed, Failed, Interrupted, Result
+from agent.session.journal import list_sessions, new_session_id, session_directory
+from agent.surfaces.errors import UsageProblem
+from agent.surfaces.errors import explain as explain_known
+from agent.surfaces.flags import Flags
+from agent.surfaces.protocol.assembly import Assembly
+from agent.surfaces.protocol.host import Host
+from agent.surfaces.protocol.messages import Shown, Translator
+from agent.surfaces.protocol.result import api_error, api_error_text, result_message, synthetic_answer
+from agent.surfaces.protocol.wire import Json, Wire
+from tools.secrets import Redactor
+
+
+class Session:
+    """What lasts as long as the process: the parts, the conversation's id, and the frames that wait for their turn."""
+
+    def __init__(self, flags: Flags, stdout: int, env: Mapping[str, str]) -> None:
+        self.wire = Wire(stdout, self._spill_directory)
+        self.host = Host(self.wire.send_whole)
+        self.parts = Assembly(flags, env, self.host, current_call=self._current_call, interrupt=self.interrupt)
+        self.parts.grants.changed = self._permissions_changed
+        self.frames: deque[Json] = deque()
+        self.session_id = ""
+        self.started: RunStarted | None = None
+        self.last_usage: Mapping[str, Any] = {}
+        self.last_is_error = False
+        self._redactor = Redactor.from_environment(env)
+        self._run: Run | None = None
+        self._turn: Translator | None = None
+        self._interrupted = False
+        self._held: list[str] = []
+        self._resume = flags.resume
+        self._next_id = flags.session_id
+
+    @property
+    def busy(self) -> bool:
+        return self._turn is not None
+
+    def interrupt(self) -> None:
+        """End the turn that is going on; without one, nothing happens."""
+        self._interrupted = self.busy
+        if self._run is not None:
+            self._run.interrupt()
+
+    def show(self, message: Json) -> None:
+        """Write a message of the session itself."""
+        self._write({**message, "uuid": str(uuid4()), "session_id": self.session_id})
+
+    async def turn(self, frame: Mapping[str, Any]) -> None:
+        """Answer one user frame. Whatever happens, one result is written (none for a frame that is only kept)."""
+        flags = self.parts.flags
+        shown = Shown(
+            partial=flags.partial,
+            child_text=flags.forward_subagent_text or self.parts.announced.child_text,
+            replay=frame if flags.replay else None,
+        )
+        self._interrupted = False
+        turn = self._turn = Translator(self.parts.init_message, shown, self.session_id)
+        try:
+            result = await self._respond(turn, frame)
+        except Exception as error:  # noqa: BLE001 - a host waits for its result, whatever went wrong
+            result = self._failed(error)
+        finally:
+            self._turn = self._run = None
+        if result is not None:
+            self._finish(turn, result, frame)
+
+    async def _respond(self, turn: Translator, frame: Mapping[str, Any]) -> Result | None:
+        text = prompt_text(frame)
+        if frame.get("shouldQuery") is False:
+            self._held.append(text)
+            return None
+        if text.strip() == "/clear" and not frame.get("client_composed"):
+            return self._clear()
+        agent = await self.parts.ready()
+        if self._stopped():
+            return Interrupted(session_id=self._known_id())
+        run = self._run = self._start(agent, "\n\n".join([*self._held, text]))
+        self._held.clear()
+        try:
+            async for event in run:
+                self._event(turn, event)
+        except asyncio.CancelledError:
+            if not self._stopped():
+                raise
+            return Interrupted(session_id=self._known_id())  # stopped before it had begun
+        return run.result
+
+    def _start(self, agent: Agent, prompt: str) -> Run:
+        resume = self.session_id or self._resume
+        if not resume and not self._next_id and self.parts.flags.continue_last:
+            sessions = list_sessions(Path(agent.cwd))
+            resume = sessions[0].id if sessions else None
+        chosen: dict[str, Any] = {"session_id": self._next_id} if self._next_id and not resume else {}
+        return agent.start(prompt, resume=resume, **chosen)
+
+    def _event(self, turn: Translator, event: Event) -> None:
+        if isinstance(event, RunStarted) and event.agent_id is None:
+            self.session_id, self.started, self._next_id = event.session_id, event, None
+        for message in turn.messages(event):
+            self._write(message)
+        self.last_usage = turn.last_usage or self.last_usage
+
+    def _clear(self) -> Result:
+        """`/clear`: the conversation stays as it is on disk, and a new one begins."""
+        old, self.session_id, self._resume = self._known_id(), "", None
+        self._next_id = new_session_id()
+        reset = {"type": "conversation_reset", "new_conversation_id": self._next_id, "trigger": "clear"}
+        self._write({**reset, "uuid": str(uuid4()), "session_id": old})
+        return Completed(session_id=self._next_id)
+
+    def _failed(self, error: Exception) -> Result:
+        """A turn that could not run. A known problem is told; a bug also leaves its traceback on stderr."""
+        known = explain_known(error)
+        if known is not None:
+            return Failed(session_id=self._known_id(), kind="usage", reason=known[0])
+        traceback.print_exception(error, file=sys.stderr)
+        return Failed(session_id=self._known_id(), kind="internal", reason=f"{type(error).__name__}: {error}")
+
+    def _finish(self, turn: Translator, result: Result, frame: Mapping[str, Any]) -> None:
+        turn.session_id = result.session_id or self._known_id()
+        for message in turn.ending():
+            self._write(message)
+        if isinstance(result, Failed) and (name := api_error(result)) is not None:
+            self._write(turn.stamped(synthetic_answer(api_error_text(result), name)))
+        echo = {"origin": frame.get("origin"), "user_message_uuid": frame.get("uuid")}
+        known = {key: value for key, value in echo.items() if value is not None}
+        message = turn.stamped(result_message(result, turn.totals, known))
+        self.last_is_error = message["is_error"]
+        self._write(message)
+
+    def _known_id(self) -> str:
+        """The conversation's id, also before it has one of its own."""
+        return self.session_id or self._next_id or self._resume or str(uuid4())
+
+    def _permissions_changed(self) -> None:
+        """Carry new rules and a new mode into the next turns, and into the one that is going on."""
+        grants = self.parts.grants
+        if self.parts.agent is not None:
+            self.parts.agent.rules, self.parts.agent.mode = grants.rules, grants.mode
+        talk = getattr(self._run, "talk", None)  # a run shows its conversation once it has one
+        if talk is not None:
+            engine: PermissionEngine = talk.calls.permissions
+            talk.calls.permissions = replace(engine.with_rules(grants.added), mode=grants.mode)
+        if self.busy:
+            self.show({"type": "system", "subtype": "status", "status": None, "permissionMode": grants.mode})
+
+    def _stopped(self) -> bool:
+        """Whether this turn was interrupted; it changes while the turn waits."""
+        return self._interrupted
+
+    def _current_call(self) -> str:
+        running = self._turn.running if self._turn else {}
+        return next(reversed(running), "")
+
+    def _write(self, message: Json) -> None:
+        self.wire.send(self._redactor.json(message))
+
+    def _spill_directory(self) -> Path:
+        """Where texts too long for a line go: beside the session's journal."""
+        directory = session_directory(Path(self.parts.flags.directory).resolve(), self._known_id())
+        directory /= "tool-results"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return directory
+
+
+def prompt_text(frame: Mapping[str, Any]) -> str:
+    """The text of a user frame; its content is a text or a list of text blocks. Raises `UsageProblem`."""
+    message = frame.get("message")
+    content = message.get("content") if isinstance(message, Mapping) else None
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list) or not all(isinstance(block, Mapping) for block in content):
+        raise UsageProblem("A user frame needs message.content: a text or a list of blocks.")
+    others = {str(block.get("type")) for block in content} - {"text"}
+    if others:
+        raise UsageProblem(f"A prompt of {', '.join(sorted(others))} blocks is not supported; send text.")
+    return "\n\n".join(str(block.get("text") or "") for block in content)
