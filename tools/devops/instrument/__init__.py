@@ -7,13 +7,11 @@ is one module here plus its templates; what it cannot do is said in `unsupported
 from __future__ import annotations
 
 from tools.devops.instrument.plan import SUBJECTS, apply, plan_instrumentation
-from tools.devops.instrument.tool import InstrumentApp
 from tools.devops.instrument.types import FileChange, Instrumentation, InstrumentError
 
 __all__ = [
     "SUBJECTS",
     "FileChange",
-    "InstrumentApp",
     "InstrumentError",
     "Instrumentation",
     "apply",

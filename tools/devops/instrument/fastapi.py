@@ -1,102 +1,32 @@
-"""FastAPI: a health router, request metrics and JSON logs, wired where the application is made."""
+"""FastAPI: routers and ASGI middleware."""
 
 from __future__ import annotations
 
-from tools.devops.instrument.python_handles import KINDS, find_handles
-from tools.devops.instrument.python_templates import import_block, values_for
-from tools.devops.instrument.python_wiring import Wiring, find_app
-from tools.devops.instrument.source import Unit, render_app
-from tools.devops.instrument.types import Draft, Handle
+from tools.devops.instrument.python_routes import Framework, plan_routes
+from tools.devops.instrument.source import Unit
+from tools.devops.instrument.types import Draft
 
-_APP = ("fastapi.FastAPI", "fastapi.applications.FastAPI")
-_SETUP = ("add_middleware", "add_exception_handler")
 _ASGI = "from starlette.types import ASGIApp, Message, Receive, Scope, Send"
-_METRICS = (
-    "from bisect import bisect_left",
-    "from threading import Lock",
-    "from time import perf_counter",
-    "from fastapi import APIRouter, Response",
-    _ASGI,
-)
-_LOGGING = (
-    "from __future__ import annotations",
-    "import json",
-    "import logging",
-    "import os",
-    "import re",
-    "import sys",
-    "from contextvars import ContextVar",
-    "from datetime import datetime, timezone",
-    "from typing import Any",
-    "from uuid import uuid4",
-    _ASGI,
-)
-_HEALTH = (
-    "from datetime import datetime, timezone",
-    "from fastapi import APIRouter",
-    "from fastapi.responses import JSONResponse",
-)
-_CHECKED = (
-    "import asyncio",
-    "import logging",
-    "from collections.abc import Coroutine",
-    "from typing import Any",
+_FASTAPI = Framework(
+    name="fastapi",
+    makers=("fastapi.FastAPI", "fastapi.applications.FastAPI"),
+    awaits=True,
+    register="include_router",
+    routes="router",
+    wrap_metrics="{app}.add_middleware(MetricsMiddleware)",
+    wrap_logs="{app}.add_middleware(RequestIdMiddleware)",
+    setup=("add_middleware", "add_exception_handler"),
+    health_imports=("from fastapi import APIRouter", "from fastapi.responses import JSONResponse"),
+    metrics_imports=("from fastapi import APIRouter, Response", _ASGI),
+    logging_imports=(_ASGI,),
 )
 
 
 def plan(unit: Unit) -> Draft:
-    draft = Draft()
-    wiring = find_app(unit, _APP)
-    if wiring is None:
+    draft = plan_routes(_FASTAPI, unit)
+    if "sigterm" in unit.subjects:
         draft.unsupported.append(
-            f"{', '.join(unit.subjects)}: no statement such as `app = FastAPI()` on a line of its own was found. "
-            "Give the application a name at module level or in a factory, then try again."
+            "sigterm: the start command does not name its server. uvicorn and gunicorn finish running requests on "
+            "SIGTERM by themselves when they are the container's first process: start one of them directly."
         )
-        return draft
-    if {"health", "liveness"} & set(unit.subjects):
-        _health(wiring, draft)
-    if "metrics" in unit.subjects:
-        module = wiring.new_module("metrics", "request_metrics")
-        draft.new[module] = _rendered(wiring, "fastapi_metrics", imports=import_block(_METRICS))
-        wiring.use(module, "MetricsMiddleware", "metrics_router")
-        wiring.wrappers.append(f"{wiring.app.name}.add_middleware(MetricsMiddleware)")
-        wiring.lines.append(f"{wiring.app.name}.include_router(metrics_router)")
-        draft.added.append("metrics")
-    if "json_logs" in unit.subjects:
-        module = wiring.new_module("json_logging", "json_logs")
-        draft.new[module] = _rendered(wiring, "fastapi_json_logging", imports=import_block(_LOGGING))
-        wiring.use(module, "RequestIdMiddleware", "configure_logging")
-        wiring.first.append("configure_logging()")
-        wiring.wrappers.append(f"{wiring.app.name}.add_middleware(RequestIdMiddleware)")
-        draft.added.append("json_logs")
-    draft.edited[wiring.path] = wiring.result(_SETUP)
     return draft
-
-
-def _health(wiring: Wiring, draft: Draft) -> None:
-    handles: list[Handle] = []
-    notes: list[str] = []
-    if "health" in wiring.unit.subjects:
-        handles, notes = find_handles(wiring.unit, wiring.modules, wiring.path, wiring.file, wiring.app)
-    draft.notes += notes
-    given = [wiring.name_of(handle) for handle in handles if handle.file]
-    blocking = any(not KINDS[handle.kind].is_async for handle in handles)
-    imports = [*_HEALTH, *(_CHECKED if handles else ())]
-    if blocking:
-        imports += ["from collections.abc import Callable", "from concurrent.futures import ThreadPoolExecutor"]
-    module = wiring.new_module("health", "health_routes", "probes")
-    draft.new[module] = _rendered(
-        wiring,
-        "fastapi_health",
-        liveness="liveness" in wiring.unit.subjects,
-        health="health" in wiring.unit.subjects,
-        threads=blocking,
-        **values_for(handles, imports),
-    )
-    wiring.use(module, "health_router")
-    wiring.lines.append(f"{wiring.app.name}.include_router(health_router({', '.join(given)}))")
-    draft.added += [subject for subject in ("health", "liveness") if subject in wiring.unit.subjects]
-
-
-def _rendered(wiring: Wiring, template: str, **values: object) -> str:
-    return render_app(f"python/{template}.py.j2", values, wiring.file.edits.newline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tools.devops.instrument import fastapi, next_js
+from tools.devops.instrument import django, fastapi, flask, next_js
 from tools.devops.instrument.source import Unit, read_exact, unified_diff
 from tools.devops.instrument.types import Draft, FileChange, Instrumentation, InstrumentError
 from tools.devops.project.tree import Folder, Tree
@@ -17,7 +17,9 @@ SUBJECTS = ("health", "liveness", "metrics", "json_logs", "sigterm")
 
 _FRAMEWORKS: dict[str, Callable[[Unit], Draft]] = {
     "next": next_js.plan,
+    "django": django.plan,
     "fastapi": fastapi.plan,
+    "flask": flask.plan,
 }
 _WHAT_TO_ADD = {
     "health": "`/health`: ask database and cache with a timeout below 2 s; 200 or 503 with `{status, database, "

@@ -1,4 +1,4 @@
-"""What the Python templates are filled with."""
+"""What the Python templates are filled with: import blocks, and the checks behind `/health`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from typing import Any
 from tools.devops.instrument.python_handles import KINDS
 from tools.devops.instrument.types import Handle
 from tools.devops.render import Quoted
+
+METRICS = ("from bisect import bisect_left", "from threading import Lock", "from time import perf_counter")
+LOGGING = (
+    "from __future__ import annotations",
+    "import json",
+    "import logging",
+    "import os",
+    "import re",
+    "from contextvars import ContextVar",
+    "from datetime import datetime, timezone",
+    "from typing import Any",
+    "from uuid import uuid4",
+)
+_THREADS = ("from collections.abc import Callable", "from concurrent.futures import ThreadPoolExecutor")
+_AWAITED = ("import asyncio", "from collections.abc import Coroutine", "from typing import Any")
 
 
 def import_block(lines: Iterable[str]) -> Quoted:
@@ -30,7 +45,7 @@ def import_block(lines: Iterable[str]) -> Quoted:
 
 
 def _section(module: str) -> int:
-    top = module.split(".", maxsplit=1)[0]
+    top = module.partition(".")[0]
     return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
 
 
@@ -39,29 +54,43 @@ def _ordered(names: set[str]) -> list[str]:
     return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
 
 
-def values_for(handles: list[Handle], imports: Iterable[str]) -> dict[str, Any]:
-    """Values of a health template: the checks, their imports and the parameters that bring the handles in."""
+def health_values(
+    handles: list[Handle], imports: Iterable[str], subjects: Iterable[str], *, awaits: bool
+) -> dict[str, Any]:
+    """Values of a health template. `awaits`: checks are coroutines, blocking ones moved into threads; else calls."""
+    threads = bool(handles) and (not awaits or any(not KINDS[handle.kind].is_async for handle in handles))
     lines = [*imports, *(line for handle in handles for line in KINDS[handle.kind].imports)]
-    if any(not handle.file for handle in handles):
-        lines.append("import os")
-    parameters = [f"{handle.role}: {_type(handle)}" for handle in handles if handle.file]
+    if handles:
+        lines.append("import logging")
+        lines += _AWAITED if awaits else ("from concurrent.futures import wait",)
+    if any(subject == "health" for subject in subjects):
+        lines.append("from datetime import datetime, timezone")
+    lines += _THREADS if threads else ()
+    lines += ["import os"] if any(handle.is_own_connection for handle in handles) else []
+    lines += ["from functools import partial"] if not awaits and any(_parameter(handle) for handle in handles) else []
+    lines += ["from typing import Any"] if any("Any]" in _parameter(handle) for handle in handles) else []
+    checks = [f'"{handle.role}": {_check(handle, awaits=awaits)}' for handle in handles]
     return {
         "imports": import_block(lines),
         "kinds": [handle.kind for handle in handles],
-        "environment": {handle.role: handle.name for handle in handles if not handle.file},
-        "signature": Quoted(", ".join(parameters)),
-        "calls": Quoted(", ".join(f'"{handle.role}": {_call(handle)}' for handle in handles)),
+        "environment": {handle.role: handle.name for handle in handles if handle.is_own_connection},
+        "threads": threads,
+        "signature": Quoted(", ".join(_parameter(handle) for handle in handles if _parameter(handle))),
+        "calls": Quoted(", ".join(checks)),
+        **{subject: subject in tuple(subjects) for subject in ("health", "liveness")},
     }
 
 
-def _type(handle: Handle) -> str:
-    name = KINDS[handle.kind].imports[0].rpartition(" import ")[2].split(", ")[0]
-    if handle.kind in ("async_engine", "flask_sqlalchemy"):
-        name = {"async_engine": "AsyncEngine", "flask_sqlalchemy": "SQLAlchemy"}[handle.kind]
-    return f"{name}[dict[str, Any]]" if "mongo" in handle.kind else name
+def _parameter(handle: Handle) -> str:
+    """`database: AsyncEngine`; "" where the check needs nothing handed in."""
+    return f"{handle.role}: {KINDS[handle.kind].type}" if handle.is_given else ""
 
 
-def _call(handle: Handle) -> str:
-    given = [handle.role] if handle.file else []
+def _check(handle: Handle, *, awaits: bool) -> str:
     ask = f"ask_{handle.role}"
+    given = [] if not handle.is_given else [handle.role]
+    if handle.kind == "flask_sqlalchemy":
+        given = [f"{handle.role}.engine"]
+    if not awaits:
+        return f"partial({ask}, {given[0]})" if given else ask
     return f"{ask}({', '.join(given)})" if KINDS[handle.kind].is_async else f"in_thread({', '.join([ask, *given])})"

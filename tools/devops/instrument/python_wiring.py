@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tools.devops.instrument.python_code import Made, PythonFile, made, uses
 from tools.devops.instrument.python_handles import position_after
@@ -25,8 +25,8 @@ class Wiring:
         self.wrappers: list[str] = []
         self.lines: list[str] = []
         self.handles: list[Handle] = []
-        self._imports: list[str] = []
-        self._late: list[str] = []
+        self._imports: dict[str, list[str]] = {}
+        self._late: dict[str, list[str]] = {}
 
     def new_module(self, *stems: str) -> str:
         """The path of a module to be written beside the application, under the first stem that is free."""
@@ -37,7 +37,7 @@ class Wiring:
 
     def use(self, module: str, *names: str) -> None:
         """Import names from a module that was just written."""
-        self._imports.append(f"from {self._spelled(module)} import {', '.join(names)}")
+        self._imports.setdefault(self._spelled(module), []).extend(names)
 
     def name_of(self, handle: Handle) -> str:
         """The handle's name in this file, imported when it comes from another one."""
@@ -54,9 +54,9 @@ class Wiring:
         taken = self.file.names()
         local = handle.name if handle.name not in taken else f"health_{handle.role}"
         renamed = "" if local == handle.name else f" as {local}"
-        line = f"from {self._spelled(handle.file)} import {handle.name}{renamed}"
         # A module that itself imports this file can be loaded only once the application exists.
-        (self._late if self.modules.reaches(handle.file, self.path) else self._imports).append(line)
+        imports = self._late if self.modules.reaches(handle.file, self.path) else self._imports
+        imports.setdefault(self._spelled(handle.file), []).append(f"{handle.name}{renamed}")
         return local
 
     def _spelled(self, module: str) -> str:
@@ -72,11 +72,15 @@ class Wiring:
         end = app.body[index]
         if not file.stands_alone(app.node) or not file.stands_alone(end):
             raise SyntaxError("the application's statement shares its line")
-        file.edits.insert_after(file.last_import(app.top), *sorted(self._imports))
+        file.edits.insert_after(file.last_import(app.top), *_import_lines(self._imports))
         file.edits.insert_after(app.node.lineno - 1, *(indent + line for line in self.first))
-        late = [f"{line}  # noqa: E402" if app.at_module_level else line for line in self._late]
+        late = [f"{line}  # noqa: E402" if app.at_module_level else line for line in _import_lines(self._late)]
         file.edits.insert_after(end.end_lineno or 0, *(indent + line for line in (*late, *self.wrappers, *self.lines)))
         return file.result()
+
+
+def _import_lines(modules: Mapping[str, list[str]]) -> list[str]:
+    return [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(modules.items())]
 
 
 def _is_setup(node: ast.stmt, name: str, methods: frozenset[str]) -> bool:

@@ -1,40 +1,18 @@
-"""The `InstrumentApp` tool: the code changes that production needs, shown as a diff and written."""
+"""What `InstrumentApp` does: the code changes that production needs, shown as a diff and written."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Annotated, Literal
-
-from pydantic import Field
+from collections.abc import Sequence
 
 from tools.devops.instrument.plan import apply, plan_instrumentation
 from tools.devops.instrument.types import Instrumentation, InstrumentError
 from tools.devops.project import ProjectError, scan_project
 from tools.devops.types import to_json
-from tools.tool import ToolContext, ToolError, ToolResult, tool
-
-Subject = Literal["health", "liveness", "metrics", "json_logs", "sigterm"]
+from tools.tool import ToolContext, ToolError, ToolResult
 
 
-@tool("InstrumentApp", effects={"writes"})
-async def instrument_app(
-    ctx: ToolContext,
-    unit: Annotated[str, Field(description='Path of the deploy unit, as DetectProject gives it; "." for the root.')],
-    subjects: Annotated[
-        list[Subject] | None, Field(description="Limit the changes to these. Default: everything that is missing.")
-    ] = None,
-) -> ToolResult:
-    """Add what production needs and the code of a unit lacks: /health (asks database and cache, 503 when one is away),
-    /livez, /metrics, JSON logs, graceful shutdown.
-
-    Writes new modules, wires them into the application's entry file, and returns a unified diff. Nothing is installed
-    and nothing that exists is replaced. What could not be added is listed with what to do by hand: never report that
-    as done. Works for FastAPI, Flask, Django, Express, NestJS and Next.js.
-    """
-    return await asyncio.to_thread(_instrument, ctx, unit, subjects)
-
-
-def _instrument(ctx: ToolContext, path: str, subjects: list[Subject] | None) -> ToolResult:
+def instrument(ctx: ToolContext, path: str, subjects: Sequence[str] | None) -> ToolResult:
+    """Plan and write the changes to the unit at `path`. Raises `ToolError`."""
     try:
         units = {unit.path: unit for unit in scan_project(ctx.root).units}
         unit = units.get(path.removeprefix("./").rstrip("/") or ".")
@@ -57,6 +35,3 @@ def _told(path: str, planned: Instrumentation, *, dry_run: bool) -> str:
     lines += [f"not added: {text}" for text in planned.unsupported]
     lines += [f"note: {text}" for text in planned.notes]
     return "\n".join([*lines, "", *(change.diff for change in planned.changes)]).rstrip() + "\n"
-
-
-InstrumentApp = instrument_app

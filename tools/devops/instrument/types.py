@@ -48,13 +48,22 @@ class Draft:
 class Handle:
     """The application's own database engine or cache client, as found in its code.
 
-    `role` is `database` or `cache`; `kind` says how to ask it (a key of the templates, such as `async_engine`);
-    `file` (relative to the unit) defines `name`. A `file` of "" is a connection the check opens itself from the
-    environment variable `name`.
+    `role` is `database` or `cache`; `kind` says how to ask it (a key of `KINDS`); `file` (relative to the unit)
+    defines `name`. Without a `file`, `name` is the environment variable from which the check opens a connection of
+    its own, or "" where the framework itself knows the connection.
     """
 
     role: str
     kind: str
     name: str
-    file: str
+    file: str = ""
     line: int = 0
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the application hands it to the check."""
+        return bool(self.file)
+
+    @property
+    def is_own_connection(self) -> bool:
+        return bool(self.name) and not self.file
