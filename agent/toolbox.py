@@ -11,6 +11,7 @@ PERSONA_GRANTS = (
     "CheckArtifacts",
     "Delegate",
     "DetectProject",
+    "InstrumentApp",
     "PlanDeployment",
     "ReadSpec",
     "WriteArtifact",

@@ -24,6 +24,7 @@ from agent.permissions.rules import FAMILIES, Rule, Rules, wildcard
 # Tools that only look, or talk to the user: allowed, with the paths they name inside the working directories.
 _LOOKING = frozenset({"ReadSpec", "DetectProject", "PlanDeployment", "CheckArtifacts"})
 _PATH_FIELDS = ("path", "root", "directory", "file_path", "file", "spec", "spec_path", "paths", "files")
+_TARGETS = {"NotebookEdit": "notebook_path", "WriteArtifact": "path", "InstrumentApp": "unit"}
 _FREE = frozenset(
     {
         "TodoWrite",
@@ -140,6 +141,7 @@ class PermissionEngine:
             "Write": self._write,
             "NotebookEdit": self._write,
             "WriteArtifact": self._write,
+            "InstrumentApp": self._write,
             "WebFetch": self._fetch,
             "Agent": self._named,
             "Task": self._named,
@@ -184,7 +186,7 @@ class PermissionEngine:
             self._files.read(judgement, fixed.rpartition("/")[0] or "/", base, tool="Glob")
 
     def _write(self, judgement: Judgement, tool: str, tool_input: Mapping[str, Any], cwd: str) -> None:
-        field = {"NotebookEdit": "notebook_path", "WriteArtifact": "path"}.get(tool, "file_path")
+        field = _TARGETS.get(tool, "file_path")
         path = tool_input.get(field)
         if not isinstance(path, str) or not path:
             judgement.deny("bad_input", tool=tool, field=field)

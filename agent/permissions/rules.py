@@ -27,6 +27,7 @@ FAMILIES: Mapping[str, str] = {
     "Write": "Edit",
     "NotebookEdit": "Edit",
     "WriteArtifact": "Edit",
+    "InstrumentApp": "Edit",
     "Task": "Agent",
     "Delegate": "Agent",
 }

@@ -29,7 +29,7 @@ FILE_GATES: Mapping[str, tuple[str, ...]] = {
     "workflow": ("workflow",),
     "env_example": ("env_example",),
     "no_secrets": (),
-    "health": ("health",),
+    "health": (),
     "json_logging": (),
     "runbook": ("runbook", "monitoring_doc"),
     "handovers": ("handover",),

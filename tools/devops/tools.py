@@ -144,7 +144,28 @@ async def check_artifacts(
     return ToolResult(to_text(report, why=False), data=report.to_json())
 
 
-TOOLS = (read_spec, detect_project, plan_deployment, write_artifact, check_artifacts)
+@tool("InstrumentApp", effects={"writes"})
+async def instrument_app(
+    ctx: ToolContext,
+    unit: Annotated[str, Field(description='Path of the deploy unit, as DetectProject gives it; "." for the root.')],
+    subjects: Annotated[
+        list[Literal["health", "liveness", "metrics", "json_logs", "sigterm"]] | None,
+        Field(description="Limit the changes to these. Default: everything that is missing."),
+    ] = None,
+) -> ToolResult:
+    """Add what production needs and the code of a unit lacks: /health (asks database and cache, 503 when one is away),
+    /livez, /metrics, JSON logs, graceful shutdown.
+
+    Writes new modules, wires them into the application's entry file, and returns a unified diff. Nothing is installed
+    and nothing that exists is replaced. What could not be added is listed with what to do by hand: never report that
+    as done. Works for FastAPI, Flask, Django, Express, NestJS and Next.js.
+    """
+    from tools.devops.instrument.tool import instrument
+
+    return await asyncio.to_thread(instrument, ctx, unit, subjects)
+
+
+TOOLS = (read_spec, detect_project, plan_deployment, write_artifact, check_artifacts, instrument_app)
 
 
 def _json(value: Any) -> ToolResult:

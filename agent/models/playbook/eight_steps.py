@@ -28,11 +28,15 @@ WRITTEN_IN: Mapping[int, tuple[str, ...]] = {
     ),
     5: ("workflow", "dependabot"),
     6: ("env_example", "secrets_doc"),
-    7: ("health", "runbook", "monitoring_doc"),
+    7: ("runbook", "monitoring_doc"),
     8: ("handover",),
 }
 """Step -> the artifact kinds it writes."""
 
+INSTRUMENTED = frozenset({"health", "liveness", "metrics", "json_logs", "sigterm"})
+"""What InstrumentApp can add to the code."""
+
+_SERVING = frozenset({"backend", "fullstack"})
 _MOST_REPAIRS = 2
 
 
@@ -56,6 +60,8 @@ class Engineer:
         """All selected steps. Steps 1 and 2 are always worked out, since the later ones need what they find."""
         if not (yield from self._analyse()) or not (yield from self._decide_platform()):
             return self.say("unfinished", reason=self.stuck)
+        if {3, 4, 7} & set(self.steps):
+            yield from self._instrument()
         for step in range(3, 9):
             if step in self.steps and not (yield from self._write_step(step)):
                 return self.stuck
@@ -129,6 +135,18 @@ class Engineer:
         self.plan = plan.json()
 
     # --- steps 3 to 8 ---
+
+    def _instrument(self) -> Generator[Turn, list[Reply], None]:
+        """Add to the code what it lacks, before files are written that rely on it, such as a health path."""
+        lacking = {m["unit"] for m in self.project["missing"] if m["what"] in INSTRUMENTED}
+        units = [u["path"] for u in self.project["units"] if u["path"] in lacking and u["kind"] in _SERVING]
+        if not units:
+            return
+        calls = tuple(("InstrumentApp", {"unit": path}) for path in units)
+        yield Turn(self.say("instrumenting", units=", ".join(units)), calls)
+        (project,) = yield Turn("", (("DetectProject", {}),))
+        self.project = project.json() or self.project
+        yield from self._make_plan()
 
     def _write_step(self, step: int) -> Part:
         artifacts = [a for a in self.plan["artifacts"] if a["kind"] in WRITTEN_IN[step]]
