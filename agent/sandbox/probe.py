@@ -61,6 +61,8 @@ print(json.dumps({
     "create_protected": refused(lambda: write(project + "/.mcp.json")),
     "change_protected": refused(lambda: write(project + "/.git/config")),
     "replace_protected": refused(lambda: os.rename(project + "/.git", project + "/moved")),
+    "write_kernel": refused(lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))),
+    "open_memory": refused(lambda: os.close(os.open("/proc/1/mem", os.O_RDWR))),
     "connect": refused(lambda: dial(("127.0.0.1", int(port)))),
     "unix_socket": refused(lambda: dial(path_socket, socket.AF_UNIX)),
     "abstract_socket": refused(lambda: dial("\0" + abstract, socket.AF_UNIX)),

@@ -42,6 +42,9 @@ _NAMESPACES = (
     "/dev",
     "--proc",
     "/proc",
+    # To root in a user namespace of one's own, files of the kernel such as /proc/sys/kernel/core_pattern stay writable.
+    "--remount-ro",
+    "/proc",
 )
 
 
@@ -97,7 +100,7 @@ def hidden_directories() -> tuple[Path, ...]:
     named = map(Path, places()["hidden"]["directories"])
     candidates = [*named, *_homes(), state_home(), Path(tempfile.gettempdir())]
     resolved = dict.fromkeys(Path(os.path.realpath(path)) for path in candidates)
-    return tuple(path for path in resolved if path.is_dir() and path != _ROOT and not _is_system(path))
+    return tuple(path for path in resolved if _is_directory(path) and path != _ROOT and not _is_system(path))
 
 
 def _is_system(path: Path) -> bool:
@@ -115,7 +118,7 @@ def _homes() -> list[Path]:
 
 def _hidden_files() -> list[Path]:
     resolved = dict.fromkeys(Path(os.path.realpath(path)) for path in places()["hidden"]["files"])
-    return [path for path in resolved if path.is_file()]
+    return [path for path in resolved if os.path.isfile(path)]  # noqa: PTH113 - as in _is_directory
 
 
 def _visible(hidden: Sequence[Path]) -> list[Path]:
@@ -127,9 +130,14 @@ def _visible(hidden: Sequence[Path]) -> list[Path]:
     for path in dict.fromkeys([*toolchains, *programs, *python]):
         covered = any(within(path, directory) and path != directory for directory in hidden)
         exposes = any(within(directory, path) for directory in (*hidden, *_homes()))
-        if covered and not exposes and path.is_dir():
+        if covered and not exposes and _is_directory(path):
             found.append(path)
     return _outermost(found)
+
+
+def _is_directory(path: Path) -> bool:
+    """Also answers for what may not be looked at, which then needs no hiding."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises there
 
 
 def _cover(paths: Iterable[Path]) -> list[str]:
