@@ -125,6 +125,7 @@ class GitHubServer:
         self.logs: dict[int, str] = {}
         self.log_host = self.url
         self.between: list[Any] = []
+        self.at_once = self.most_at_once = 0
 
     # --- for tests ---------------------------------------------------------------------------------------------
 
@@ -293,7 +294,10 @@ def _handler(github: GitHubServer) -> type[BaseHTTPRequestHandler]:
 
         def _carry_out(self, path: str, query: Mapping[str, list[str]], body: Any, raw: bytes) -> None:
             github.judge(self.command, path, body)
+            github.at_once += 1
+            github.most_at_once = max(github.most_at_once, github.at_once)
             self._meanwhile(path)
+            github.at_once -= 1
             fault = self._fault(path)
             if fault is not None and fault.how == "answer":
                 self._answer(fault.status, fault.body, fault.headers)

@@ -220,10 +220,13 @@ async def test_a_call_that_was_cancelled_while_it_waits_writes_nothing(
     assert github.api("GET", f"/repos/octocat/{repo}/issues") == []
 
 
-async def test_calls_at_the_same_time_get_their_own_answers(ctx: ToolContext, repo: str) -> None:
+async def test_calls_at_the_same_time_get_their_own_answers(github: GitHubServer, ctx: ToolContext, repo: str) -> None:
     made = [(await create(ctx, repo)).data["number"] for _ in range(5)]
+    for _ in made:
+        github.before("GET", "issues", lambda: time.sleep(0.05))
     shown = await asyncio.gather(*(issue_read(ctx, "get", "octocat", repo, number) for number in made))
     assert [item.data["github"]["number"] for item in shown] == made
+    assert github.most_at_once == 1
 
 
 async def test_a_redirect_to_another_host_gets_no_token(github: GitHubServer, ctx: ToolContext, repo: str) -> None:
