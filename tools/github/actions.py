@@ -35,7 +35,7 @@ _SHOWN: Mapping[str, Callable[[Json], Json]] = {"workflow": _WORKFLOW, "workflow
 class RunsFilter(BaseModel):
     """Which runs are listed."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     actor: str | None = None
     branch: str | None = None

@@ -187,7 +187,7 @@ async def _entry(hub: Hub, base: str, branch: str, path: str) -> Entry | None:
 class PushedFile(BaseModel):
     """One file of push_files."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     path: str
     content: Annotated[str | None, Field(description="The whole text, or base64. Left out with `delete`.")] = None

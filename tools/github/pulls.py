@@ -233,7 +233,7 @@ async def merge_pull_request(
 class ReviewComment(BaseModel):
     """A remark on a line of the diff."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     path: str
     line: Annotated[int, Field(ge=1)]
