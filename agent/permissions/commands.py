@@ -357,7 +357,7 @@ def _suggestion(part: Part) -> str | None:
     name = programs.program(words[0])
     if part.assignments or not all(word.literal for word in words) or programs.is_listed(name, "never"):
         return None
-    if programs.is_listed(name, "shells") or name in ("sudo", "xargs", "find"):
+    if programs.is_listed(name, "shells") or programs.program(part.words[0]) == "xargs" or name == "find":
         return None
     text = " ".join(quoted(word.text) for word in words)
     if "\n" in text or len(text) > 200 or text.endswith(":*"):

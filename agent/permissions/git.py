@@ -8,6 +8,7 @@ not called.
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path
 
 _MAX_CONFIG = 65_536
@@ -23,18 +24,15 @@ def repository_danger(cwd: str | Path) -> str | None:
     """What makes read-only git unsafe in `cwd`, or None. No repository at all is safe."""
     directory = Path(cwd)
     for candidate in (directory, *directory.parents):
-        if _looks_bare(candidate):
+        if (candidate / "HEAD").is_file() and (candidate / "objects").is_dir() and (candidate / "refs").is_dir():
             return "a bare repository"
         git = candidate / ".git"
-        if git.is_symlink() or git.is_file():
-            return ".git is a file or link"
-        if git.is_dir():
-            return _config_danger(git)
+        try:
+            kind = git.lstat().st_mode
+        except OSError:
+            continue
+        return _config_danger(git) if stat.S_ISDIR(kind) else ".git is a file or link"
     return None
-
-
-def _looks_bare(directory: Path) -> bool:
-    return (directory / "HEAD").is_file() and (directory / "objects").is_dir() and (directory / "refs").is_dir()
 
 
 def _config_danger(git: Path) -> str | None:

@@ -52,6 +52,7 @@ def locate(path: str, cwd: str | Path, home: str | Path) -> Place:
     return Place(spelled, _resolve(joined))
 
 
+@lru_cache(maxsize=1024)
 def _resolve(path: str) -> str:
     try:
         return os.path.realpath(path, strict=True)
@@ -108,6 +109,7 @@ def _real(path: str) -> str:
 def forget_links() -> None:
     """Drop what was resolved before: links may have changed since the last decision."""
     _real.cache_clear()
+    _resolve.cache_clear()
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from agent.permissions.decision import load_data
@@ -30,7 +30,12 @@ def _set(name: str) -> frozenset[str]:
 
 def program(word: Word) -> str:
     """The program a word names: its last path component, case folded (`/bin/RM` is `rm`)."""
-    return word.text.rsplit("/", 1)[-1].casefold()
+    return _program(word.text)
+
+
+@lru_cache(maxsize=4096)
+def _program(text: str) -> str:
+    return text.rsplit("/", 1)[-1].casefold()
 
 
 def is_listed(name: str, group: str) -> bool:

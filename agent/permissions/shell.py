@@ -1,6 +1,6 @@
 """Bash commands taken apart: every command in them, decoded, in source order.
 
-The parser is tree-sitter-bash; its mistakes are known and handled here (see the tests named after each). A `Script`
+The parser is tree-sitter-bash; its known mistakes are handled here, each with a comment and a test. A `Script`
 is what was found plus what stands against letting scoped allow rules decide: `plain` only for simple commands of
 literal words joined by separators, groups, safe redirects and heredocs, and only where an independent splitter
 agrees.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from agent.permissions.syntax import COMMANDS, NEW_SCOPE, OTHER, PLAIN, REDIRECTS, UNSCANNED
 from agent.permissions.words import (
     RESERVED_WORDS,
     Unclear,
@@ -32,49 +33,6 @@ MAX_COMMAND = 10_000
 MAX_PARSED = 100_000
 MAX_PARTS = 200
 MAX_NODES = 50_000
-
-# Node kinds of plain commands. What is not here and not in _OTHER is unknown syntax.
-# fmt: off
-_PLAIN = frozenset({
-    "program", "list", "pipeline", "command", "command_name", "word", "number", "string", "string_content",
-    "raw_string", "ansi_c_string", "concatenation", "redirected_statement", "file_redirect", "file_descriptor",
-    "heredoc_redirect", "heredoc_start", "heredoc_body", "heredoc_content", "heredoc_end",
-    "herestring_redirect", "negated_command", "comment", "subshell", "compound_statement", "if_statement",
-    "elif_clause", "else_clause", "variable_assignment", "variable_name", "command_substitution",
-    "test_command", "unary_expression", "binary_expression", "test_operator", "parenthesized_expression",
-})
-# fmt: on
-_OTHER = {
-    "simple_expansion": "a variable",
-    "expansion": "a variable",
-    "special_variable_name": "a variable",
-    "arithmetic_expansion": "arithmetic",
-    "brace_expression": "a brace expansion",
-    "process_substitution": "a process substitution",
-    "translated_string": "a translated string",
-    "for_statement": "a loop",
-    "c_style_for_statement": "a loop",
-    "while_statement": "a loop",
-    "do_group": "a loop",
-    "case_statement": "a case",
-    "case_item": "a case",
-    "function_definition": "a function",
-    "declaration_command": "a declaration",
-    "unset_command": "unset",
-    "array": "an array",
-    "subscript": "a subscript",
-    "extglob_pattern": "a pattern",
-    "regex": "a pattern",
-    "ternary_expression": "arithmetic",
-    "postfix_expression": "arithmetic",
-    "variable_assignments": "assignments",
-}
-_UNSCANNED = frozenset({"raw_string", "comment", "ansi_c_string", "heredoc_start", "heredoc_end"})
-_COMMANDS = frozenset({"command", "declaration_command", "unset_command", "test_command", "variable_assignment"})
-_REDIRECTS = frozenset({"file_redirect", "heredoc_redirect", "herestring_redirect"})
-_NEW_SCOPE = frozenset(
-    {"program", "compound_statement", "subshell", "do_group", "if_statement", "elif_clause", "else_clause"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +167,14 @@ class _Walk:
 
     def _visit(self, node: Node, place: _Place) -> None:
         kind = node.type
-        if node.is_named and kind not in _PLAIN:
-            if kind in _OTHER:
-                self.unusual = self.unusual or _OTHER[kind]
+        if node.is_named and kind not in PLAIN:
+            if kind in OTHER:
+                self.unusual = self.unusual or OTHER[kind]
             elif kind != "ERROR":
                 self.broken = self.broken or f"unknown syntax {kind}"
-        if kind in _COMMANDS:
+        if kind in COMMANDS:
             self._command(node, place)
-        elif kind in _REDIRECTS and node.id not in self.attached:
+        elif kind in REDIRECTS and node.id not in self.attached:
             self._lone_redirect(node, place)
         elif kind == "redirected_statement":
             self._attach(node)
@@ -231,7 +189,7 @@ class _Walk:
     def _push_children(self, node: Node, place: _Place) -> None:
         if node.type == "list":
             items = self._list_items(node, place)
-        elif node.type in _NEW_SCOPE:
+        elif node.type in NEW_SCOPE:
             items = [(child, place._replace(chain=self._new_chain(), piped=False)) for child in node.children]
         elif node.type == "pipeline":
             items = [(child, place._replace(piped=True)) for child in node.children]
@@ -276,13 +234,13 @@ class _Walk:
         body = node.child_by_field_name("body")
         while body is not None and body.type in ("list", "pipeline", "negated_command"):
             body = body.children[-1]  # the tree hangs it on the whole list, bash on the last command
-        if body is not None and body.type in _COMMANDS:
-            redirects = [child for child in node.children if child.type in _REDIRECTS]
+        if body is not None and body.type in COMMANDS:
+            redirects = [child for child in node.children if child.type in REDIRECTS]
             self.attached[body.id] = redirects
             self.attached.update((redirect.id, []) for redirect in redirects)
 
     def _command(self, node: Node, place: _Place) -> None:
-        if node.type == "variable_assignment" and node.parent is not None and node.parent.type in _COMMANDS:
+        if node.type == "variable_assignment" and node.parent is not None and node.parent.type in COMMANDS:
             return  # part of that command
         if node.type == "test_command":
             self._test(node, place)
@@ -292,7 +250,7 @@ class _Walk:
         assignments: list[tuple[str, Word]] = []
         redirects: list[Node] = []
         for child in children:
-            if child.type in _REDIRECTS:
+            if child.type in REDIRECTS:
                 redirects.append(child)
                 self.attached.setdefault(child.id, [])
             elif child.type == "variable_assignment" and (not spans or node.type == "declaration_command"):
@@ -305,6 +263,8 @@ class _Walk:
         part = replace(part, start=node.start_byte)
         for redirect in redirects + self.attached.get(node.id, []):
             part = self._redirect(redirect, part, spans)
+            if any(start == redirect.end_byte for start, _ in spans):
+                self.broken = self.broken or "a redirection target in pieces"
         part = replace(part, words=tuple(self._words(spans)))
         if part.words and part.words[0].source in RESERVED_WORDS:  # `! { x; }`: the tree takes the brace for a command
             self.broken = self.broken or "a reserved word as a command"
@@ -372,7 +332,7 @@ class _Walk:
             return replace(part, stdin=self._word(self._source(node).removeprefix("<<<").lstrip()).text)
         if node.type == "heredoc_redirect":
             for child in node.children:
-                if child.type in _REDIRECTS:
+                if child.type in REDIRECTS:
                     self.attached.setdefault(child.id, [])
                     part = self._redirect(child, part, spans)
             spans.extend((c.start_byte, c.end_byte) for c in node.children_by_field_name("argument"))
@@ -393,7 +353,7 @@ class _Walk:
 
     def _hidden_code(self, node: Node) -> None:
         """Substitutions the parser left inside a text: `${x:-`c`}` and unquoted heredocs."""
-        if node.type in _UNSCANNED or not node.is_named:
+        if node.type in UNSCANNED or not node.is_named:
             return
         codes = embedded_code(self._source(node))
         if codes and node.type == "heredoc_body":  # the tree is unsure about what stands in these, our reader is not
