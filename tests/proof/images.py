@@ -2,7 +2,8 @@
 
 The base stands in for the images a Dockerfile names (`python:3.12-slim-trixie`, `node:24-trixie-slim`): it carries
 their name, but holds Debian trixie with Debian's own interpreter (Python 3.13, Node 20). What is proven is the
-Dockerfile, not the version of the interpreter. The base also trusts this machine's certificates, so that a package index behind a proxy works.
+Dockerfile, not the version of the interpreter. The base also trusts this machine's certificates, so that a package
+index behind a proxy works.
 Everything lies in `.cache/proof` and is made once. Needs root.
 """
 
