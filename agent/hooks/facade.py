@@ -1,0 +1,177 @@
+"""What the loop calls: one method for each moment at which hooks run, with the input Claude Code's hooks expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from agent.hooks.config import Handler, Json
+from agent.hooks.runner import HookOutcome, HookRunner
+
+if TYPE_CHECKING:
+    from agent.permissions import Decision, PermissionEngine
+    from tools.tool import ToolResult
+
+MOST_STOP_BLOCKS = 8
+"""A hook that keeps an agent from stopping so often in a row is overruled."""
+
+
+class ToolCall(Protocol):
+    """A tool call as the loop has it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def input(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Hooks:
+    """The hooks of one agent. `common` gives the input every hook gets at this moment: `session_id`,
+    `transcript_path`, `cwd`, `permission_mode`. `agent_id` is None for the outermost agent.
+    """
+
+    runner: HookRunner
+    common: Callable[[], Json]
+    agent_id: str | None = None
+    agent_type: str | None = None
+    stop_blocks: int = 0
+
+    def for_agent(self, agent_id: str, agent_type: str, own: Sequence[Handler] = ()) -> Hooks:
+        """The hooks of a child: the session's, and those of its definition, whose `Stop` means the child's stop."""
+        mine = [replace(h, event="SubagentStop") if h.event == "Stop" else h for h in own]
+        return Hooks(
+            runner=self.runner.with_handlers(mine), common=self.common, agent_id=agent_id, agent_type=agent_type
+        )
+
+    async def _run(self, event: str, matcher_value: str = "", **more: Any) -> HookOutcome:
+        who = {"agent_id": self.agent_id, "agent_type": self.agent_type}
+        given = {**self.common(), **who, **more}
+        payload = {name: value for name, value in given.items() if value is not None}
+        return await self.runner.run(event, payload, matcher_value=matcher_value)
+
+    # --- a tool call ---
+
+    async def pre_tool(self, call: ToolCall) -> HookOutcome:
+        """Before permissions. See `judge` for what the outcome means to them."""
+        return await self._run("PreToolUse", call.name, **_call(call))
+
+    async def permission_request(self, call: ToolCall, suggestions: Sequence[Json] = ()) -> HookOutcome:
+        """Before a person is asked. `allow` and `deny` answer in their place; None leaves it to them."""
+        return await self._run(
+            "PermissionRequest", call.name, **_call(call), permission_suggestions=suggestions or None
+        )
+
+    async def permission_denied(self, call: ToolCall, reason: str) -> HookOutcome:
+        return await self._run("PermissionDenied", call.name, **_call(call), reason=reason)
+
+    async def post_tool(self, call: ToolCall, result: ToolResult, seconds: float = 0.0) -> HookOutcome:
+        """After success. `deny` tells the model `reason`; `fields["updatedToolOutput"]` replaces what it reads."""
+        response = dict(result.data) or {"content": result.content}
+        took = round(seconds * 1000)
+        return await self._run("PostToolUse", call.name, **_call(call), tool_response=response, duration_ms=took)
+
+    async def post_tool_failure(
+        self, call: ToolCall, error: str, *, interrupted: bool = False, seconds: float = 0.0
+    ) -> HookOutcome:
+        took = round(seconds * 1000)
+        return await self._run(
+            "PostToolUseFailure", call.name, **_call(call), error=error, is_interrupt=interrupted, duration_ms=took
+        )
+
+    async def post_batch(self, calls: Sequence[tuple[ToolCall, Any]]) -> HookOutcome:
+        """After all calls of one answer, each with its response. `deny` stops the loop."""
+        return await self._run("PostToolBatch", tool_calls=[{**_call(c), "tool_response": r} for c, r in calls])
+
+    # --- the conversation ---
+
+    async def user_prompt(self, text: str) -> HookOutcome:
+        """`deny` keeps the prompt out of the history; `reason` is for the person."""
+        return await self._run("UserPromptSubmit", prompt=text)
+
+    async def prompt_expansion(self, command: str, arguments: str, prompt: str, source: str) -> HookOutcome:
+        return await self._run(
+            "UserPromptExpansion",
+            command,
+            expansion_type="slash_command",
+            command_name=command,
+            command_args=arguments,
+            command_source=source,
+            prompt=prompt,
+        )
+
+    async def stop(self, last_text: str, *, active: bool = False) -> HookOutcome:
+        """The agent wants to stop. `deny` sends it back to work with `reason`, at most 8 times in a row.
+
+        `active`: it goes on already because of such a hook. For a child this is `subagent_stop`.
+        """
+        event, kind = ("Stop", "") if self.agent_id is None else ("SubagentStop", self.agent_type or "")
+        outcome = await self._run(event, kind, stop_hook_active=active, last_assistant_message=last_text)
+        self.stop_blocks = self.stop_blocks + 1 if outcome.blocked else 0
+        if self.stop_blocks <= MOST_STOP_BLOCKS:
+            return outcome
+        text = f"A hook kept the agent from stopping {MOST_STOP_BLOCKS} times in a row and was overruled."
+        return replace(outcome, decision=None, reason="", messages=(*outcome.messages, text))
+
+    async def stop_failure(self, error: str, details: str = "", last_text: str = "") -> HookOutcome:
+        return await self._run(
+            "StopFailure", error, error=error, error_details=details or None, last_assistant_message=last_text or None
+        )
+
+    async def subagent_start(self) -> HookOutcome:
+        """Of a child's hooks: its context goes into the child's first message."""
+        return await self._run("SubagentStart", self.agent_type or "")
+
+    # --- the session ---
+
+    async def session_start(self, source: str, model: str | None = None) -> HookOutcome:
+        """`source` is startup, resume, clear, compact or fork. `environment` is for later shell commands."""
+        return await self._run("SessionStart", source, source=source, model=model)
+
+    async def session_end(self, reason: str) -> HookOutcome:
+        return await self._run("SessionEnd", reason, reason=reason)
+
+    async def pre_compact(self, trigger: str, instructions: str = "") -> HookOutcome:
+        """`trigger` is manual or auto. `deny` leaves the history as it is."""
+        return await self._run("PreCompact", trigger, trigger=trigger, custom_instructions=instructions)
+
+    async def post_compact(self, trigger: str, summary: str) -> HookOutcome:
+        return await self._run("PostCompact", trigger, trigger=trigger, compact_summary=summary)
+
+    async def notification(self, message: str, kind: str, title: str | None = None) -> HookOutcome:
+        return await self._run("Notification", kind, message=message, notification_type=kind, title=title)
+
+    async def aclose(self) -> None:
+        await self.runner.aclose()
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {"tool_name": call.name, "tool_input": call.input, "tool_use_id": call.id}
+
+
+def judge(
+    engine: PermissionEngine, tool: str, tool_input: Mapping[str, Any], outcome: HookOutcome, cwd: Path
+) -> Decision:
+    """Permissions and hooks on one call, whose input is already the rewritten one.
+
+    A hook tightens anything. Its allow counts like an allow rule for this one call: deny and ask rules, protected
+    paths and critical removals hold against it. `defer` denies: this run has nobody who would resume the call.
+    """
+    from agent.permissions import Decision, Rules
+
+    if outcome.decision == "allow":
+        engine = engine.with_rules(Rules.parse(allow=[tool], source="hook"))
+    decision = engine.decide(tool, tool_input, cwd=cwd)
+    if outcome.decision in ("deny", "defer") and decision.behavior != "deny":
+        reason = outcome.reason or "A hook denied it."
+        return replace(decision, behavior="deny", rule=None, reason=reason, suggestion=None)
+    if outcome.decision == "ask" and decision.behavior == "allow":
+        reason = outcome.reason or "A hook asks for a person's approval."
+        return Decision(
+            "deny" if engine.mode == "dontAsk" else "ask", reason=reason, command_class=decision.command_class
+        )
+    return decision
