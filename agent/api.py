@@ -35,6 +35,7 @@ from agent.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.toolbox import PERSONA_GRANTS, WORKFLOW_GRANTS, builtin_tools
 from agent.workflow.run import WorkflowRun
 from tools.devops.types import to_json
+from tools.github.settings import GitHubSettings
 from tools.paths import grant
 from tools.ports import Asker
 from tools.resources import data_root
@@ -162,6 +163,7 @@ class _Setup:
         context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
         grant(context, data_root() / "skills")
+        context.state["github"] = GitHubSettings.from_environment(agent.env)
         engine = partial(self._engine, cwd, context.scratch, denied)
         prefix = (
             restored.started.prefix
@@ -208,6 +210,7 @@ class _Setup:
 
     def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
         from agent.permissions import PermissionEngine, Rules
+        from tools.github import ALWAYS_ASK
 
         own = Rules.parse(deny=denied, source=self._agent.definition.name, anchor=cwd)
         return PermissionEngine(
@@ -217,6 +220,7 @@ class _Setup:
             home=Path.home(),
             directories=(scratch,),
             granted_paths=_CI_FILES if self._workflow else (),
+            exact=ALWAYS_ASK,
         )
 
     def _briefs(self) -> list[str]:

@@ -177,6 +177,8 @@ class CallRunner:
 
     def _grant(self, call: Call) -> None:
         """File tools stay in the workspace by themselves; a path that was judged and allowed is opened to them."""
+        if call.name.startswith("mcp__"):
+            return  # a path in there is a server's, not ours
         for name in ("file_path", "notebook_path", "path"):
             if isinstance(path := call.input.get(name), str):
                 grant(self.context, self.context.resolve(path))

@@ -26,6 +26,7 @@ def builtin_tools() -> dict[str, Tool]:
     """Every built-in tool by name."""
     import tools as core
     from tools.devops.tools import TOOLS
+    from tools.github import GITHUB_TOOLS
 
     found: Iterable[Tool] = (
         core.read,
@@ -42,5 +43,6 @@ def builtin_tools() -> dict[str, Tool]:
         core.delegate,
         core.complete_step,
         *TOOLS,
+        *GITHUB_TOOLS,
     )
     return {tool.name: tool for tool in found}

@@ -46,8 +46,8 @@ class PermissionEngine:
 
     `cwd` is the session's directory and the anchor of relative path rules; `directories` are further working
     directories. `granted_paths` are globs (as in path rules) that the workflow grants to WriteArtifact alone,
-    protected names included. `tools` limits the tools of a child agent (None: all). Raises `ValueError` for an
-    unknown mode.
+    protected names included. `tools` limits the tools of a child agent (None: all). `exact` names tools that only a
+    rule with their whole name allows, not one for their server. Raises `ValueError` for an unknown mode.
     """
 
     rules: Rules
@@ -58,6 +58,7 @@ class PermissionEngine:
     granted_paths: Sequence[str] = ()
     language: Language = "en"
     tools: frozenset[str] | None = None
+    exact: frozenset[str] = frozenset()
     parent: PermissionEngine | None = None
 
     def __post_init__(self) -> None:
@@ -244,7 +245,8 @@ class PermissionEngine:
 
     def _by_name(self, judgement: Judgement, tool: str) -> None:
         """Tools known by name only: MCP tools, WebSearch, and those this engine does not know."""
-        rule: Rule | None = next((rule for rule in self.rules.of("allow", tool) if rule.whole), None)
+        allowing = (rule for rule in self.rules.of("allow", tool) if rule.whole)
+        rule = next((rule for rule in allowing if tool not in self.exact or rule.tool == tool), None)
         if rule is not None:
             judgement.allowed_by.append(rule.text)
             return

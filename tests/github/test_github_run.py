@@ -67,7 +67,6 @@ async def test_no_token_in_anything_a_run_leaves(project: Path, repo: str, tmp_p
     assert not any(TOKEN.encode() in content for content in written)
 
 
-@pytest.mark.skip(reason="wired by the integrator")
 async def test_a_rule_for_the_whole_server_does_not_cover_what_a_person_must_approve(
     github: GitHubServer, project: Path, repo: str
 ) -> None:
@@ -80,6 +79,5 @@ async def test_a_rule_for_the_whole_server_does_not_cover_what_a_person_must_app
     assert github.writes() == []
 
 
-@pytest.mark.skip(reason="wired by the integrator")
 def test_the_tools_are_built_in() -> None:
     assert {tool.name for tool in GITHUB_TOOLS} <= set(builtin_tools())
