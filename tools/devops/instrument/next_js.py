@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 
-from tools.devops.instrument.source import Unit, newline_of, render_app
+from tools.devops.instrument.script_code import ScriptFile
+from tools.devops.instrument.script_handles import find_clients, name_in, open_script, own_check
+from tools.devops.instrument.script_templates import render_script
+from tools.devops.instrument.source import Unit, newline_of
 from tools.devops.instrument.types import Draft
+from tools.devops.render import Quoted
+
+_REGISTER = re.compile(r"(?m)^export\s+async\s+function\s+register\s*\(\)[^{\n]*\{[ \t]*$")
+_AT_START = {"metrics": "request-metrics", "json_logs": "json-console"}
 
 
 def plan(unit: Unit) -> Draft:
@@ -63,33 +70,51 @@ class _Files:
         if self.unit.exists(name):
             draft.unsupported.append(f"{subject}: {name} exists and was left alone.")
             return
-        draft.new[name] = self._render(f"next_{route}", segment_config=self.segment_config, up="../../")
+        values = self._checks(draft, name) if subject == "health" else {"up": "../../"}
+        draft.new[name] = self._render(f"next_{route}", segment_config=self.segment_config, **values)
         draft.added.append(subject)
 
+    def _checks(self, draft: Draft, name: str) -> dict[str, object]:
+        clients, own, notes = find_clients(self.unit, None)
+        draft.notes += notes
+        empty = ScriptFile("export {};\n")  # the route file holds nothing yet that a name could clash with
+        imports: list[str] = []
+        checks: list[str] = []
+        for client in clients:
+            local, line = name_in(empty, name, client, "")
+            imports += [line] if line else []
+            checks.append(f"{client.handle.role}: () => {client.ask(local)}")
+        checks += [own_check(handle) for handle in own]
+        opened = [(handle.kind, handle.name) for handle in own]
+        return {"imports": Quoted("\n".join(imports)), "checks": Quoted(", ".join(checks)), "own": opened}
+
     def start_up(self, draft: Draft) -> None:
-        wanted = {"metrics": "request-metrics", "json_logs": "json-console"}
-        subjects = [name for name in wanted if name in self.unit.subjects]
-        for name in subjects:
-            template = wanted[name].replace("-", "_")
-            draft.new[f"{self.source}lib/{wanted[name]}.{self.ending}"] = self._render(template)
+        """Modules that run once at start, called from the `instrumentation` file, which may be there already."""
+        subjects = [name for name in _AT_START if name in self.unit.subjects]
+        flags: dict[str, object] = {name: name in subjects for name in _AT_START}
         present = self.unit.folder.first(*(f"{self.source}instrumentation.{ending}" for ending in ("ts", "js")))
         if present:
-            draft.unsupported.append(
-                f"{', '.join(subjects)}: written, not wired: call them in register() of {present}."
+            file = open_script(self.unit, present)
+            opening = (
+                re.search(r"(?m)^export\s+async\s+function\s+register\s*\(\)[^{\n]*\{[ \t]*$", file.masked)
+                if file
+                else None
             )
-            draft.added[:] = [subject for subject in draft.added if subject != "metrics"]
-            return
-        draft.new[f"{self.source}instrumentation.{self.ending}"] = self._render(
-            "next_instrumentation", json_logs="json_logs" in subjects, metrics="metrics" in subjects
-        )
+            if file is None or opening is None:
+                told = ", ".join(subjects)
+                draft.unsupported.append(f"{told}: {present} has no `export async function register() {{` to add to.")
+                draft.added[:] = [subject for subject in draft.added if subject != "metrics"]
+                draft.new.pop(f"{self.source}app/metrics/route.{self.ending}", None)
+                return
+            lines = self._render("next_register", **flags).splitlines()
+            file.edits.insert_after(file.line_of(opening.start()), *(file.styled(line) for line in lines))
+            draft.edited[present] = file.edits.result()
+        else:
+            draft.new[f"{self.source}instrumentation.{self.ending}"] = self._render("next_instrumentation", **flags)
+        for name in subjects:
+            text = self._render(_AT_START[name].replace("-", "_"), routes=False, request_ids=False)
+            draft.new[f"{self.source}lib/{_AT_START[name]}.{self.ending}"] = text
         draft.added += [subject for subject in subjects if subject not in draft.added]
 
     def _render(self, template: str, **values: object) -> str:
-        return typescript(render_app(f"node/{template}.js.j2", values, self.newline), typed=self.typed)
-
-
-def typescript(text: str, *, typed: bool) -> str:
-    """The text with what stands between « and » kept for TypeScript, left out for JavaScript."""
-    if typed:
-        return text.replace("«", "").replace("»", "")
-    return re.sub(r"«[^»]*»", "", re.sub(r"(?m)^«[^»]*»\r?\n", "", text))
+        return render_script(template, values, newline=self.newline, typed=self.typed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tools.devops.instrument import django, fastapi, flask, next_js
+from tools.devops.instrument import django, express, fastapi, flask, nest, next_js
 from tools.devops.instrument.source import Unit, read_exact, unified_diff
 from tools.devops.instrument.types import Draft, FileChange, Instrumentation, InstrumentError
 from tools.devops.project.tree import Folder, Tree
@@ -16,7 +16,9 @@ from tools.devops.types import DeployUnit
 SUBJECTS = ("health", "liveness", "metrics", "json_logs", "sigterm")
 
 _FRAMEWORKS: dict[str, Callable[[Unit], Draft]] = {
+    "nestjs": nest.plan,
     "next": next_js.plan,
+    "express": express.plan,
     "django": django.plan,
     "fastapi": fastapi.plan,
     "flask": flask.plan,

@@ -109,7 +109,7 @@ _DRIVERS = {
     ),
     "cache": (("redis", "own_redis"), ("redis", "own_sync_redis")),
 }
-_ADDRESSES = {
+ADDRESSES = {
     "database": ("DATABASE_URL", "POSTGRES_URL", "DB_URL", "DATABASE_URI", "POSTGRES_DSN", "SQLALCHEMY_DATABASE_URI"),
     "cache": ("REDIS_URL", "CACHE_URL", "REDIS_URI", "REDIS_DSN"),
 }
@@ -181,7 +181,7 @@ def own_connection(unit: Unit, role: str, *, awaits: bool) -> Handle | None:
     """A connection the check opens itself, when a driver is installed and the address has a variable."""
     fitting = [kind for package, kind in _DRIVERS[role] if unit.depends_on(package)]
     kind = next((kind for kind in fitting if awaits or not KINDS[kind].is_async), None)
-    address = next((name for name in _ADDRESSES[role] if name in unit.facts.env), None)
+    address = next((name for name in ADDRESSES[role] if name in unit.facts.env), None)
     return Handle(role, kind, address) if kind and address else None
 
 
