@@ -254,7 +254,8 @@ class HookRunner:
 
     def _presentable(self, handler: Handler, verdict: Verdict) -> Verdict:
         """Texts redacted, without anything invisible, and bounded; what is cut off lies in a file."""
-        failed = f"The hook {handler.name!r} ({handler.where}) failed: {verdict.failure}." if verdict.failure else ""
+        why = verdict.failure.removesuffix(".")
+        failed = f"The hook {handler.name!r} ({handler.where}) failed: {why}." if why else ""
         return replace(
             verdict,
             reason=self._bounded(verdict.reason),
