@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from weakref import WeakSet
 
 from agent.sandbox import filter as system_calls
 from agent.sandbox.profile import Profile
@@ -50,7 +51,7 @@ class Descriptors(Sequence[int]):
     """
 
     def __init__(self, own: Iterable[int], passed: Iterable[int] = ()) -> None:
-        self._own = tuple(own)
+        self._own: tuple[int, ...] = tuple(own)
         self._all = (*self._own, *passed)
 
     def __len__(self) -> int:
@@ -59,9 +60,13 @@ class Descriptors(Sequence[int]):
     def __getitem__(self, index: int) -> int:  # type: ignore[override]  # no slices: it is only iterated
         return self._all[index]
 
-    def __del__(self) -> None:
-        for descriptor in self._own:
+    def close(self) -> None:
+        """Close them now. Safe to call twice."""
+        own, self._own = self._own, ()
+        for descriptor in own:
             os.close(descriptor)
+
+    __del__ = close
 
 
 class BubblewrapLauncher:
@@ -85,6 +90,7 @@ class BubblewrapLauncher:
         domains = tuple(domains)
         self._proxy = DomainProxy(domains) if domains else None
         self._running: set[asyncio.Future[None]] = set()
+        self._handed_out: WeakSet[Descriptors] = WeakSet()
 
     def wrap(self, launch: Launch, cwd: Path) -> Launch:
         """`launch` inside the sandbox. Raises `ToolError` where it cannot be made; then nothing may be started."""
@@ -96,6 +102,8 @@ class BubblewrapLauncher:
 
     async def aclose(self) -> None:
         """Wait until everything started has ended and been cleaned up after. Ends nothing itself."""
+        for descriptors in list(self._handed_out):  # of launches that were never started
+            descriptors.close()
         await asyncio.gather(*self._running)
 
     def prepare(self, launch: Launch, cwd: Path) -> tuple[Stubs, socket.socket, Launch]:
@@ -130,8 +138,10 @@ class BubblewrapLauncher:
         arguments += ["--chdir", str(where), "--sync-fd", str(lifeline), "--seccomp", str(own[-1])]
         own.append(_memory_file("\0".join([*arguments, ""]).encode("utf-8", "surrogateescape")))
         argv = [self._program, "--args", str(own[-1]), "--", *command]
+        descriptors = Descriptors(own, launch.pass_fds)
+        self._handed_out.add(descriptors)
         # bubblewrap's own environment stays readable inside as that of process 1: it gets none of ours.
-        return stubs, ours, Launch(argv, {"PATH": os.defpath}, Descriptors(own, launch.pass_fds))
+        return stubs, ours, Launch(argv, {"PATH": os.defpath}, descriptors)
 
     def _environment(self, env: Mapping[str, str]) -> list[str]:
         values = {**env, "TMPDIR": str(self._profile.temporary)}

@@ -107,7 +107,7 @@ class Field:
             "scratch": str(self.base / "scratch"),
             "sandbox": sandbox,
             "env": env,
-            "commands": {a["name"]: a["run"] for a in ATTACKS if sandbox and self.tries(a) or a.get("control")},
+            "commands": {a["name"]: a["run"] for a in ATTACKS if (sandbox and self.tries(a)) or a.get("control")},
         }
         done = subprocess.run(
             [self.python, str(HERE / "driver.py")],
