@@ -199,6 +199,8 @@ class Commands:
             if writes and self.mode == "plan":
                 self.judgement.deny("plan_mode_command", part=part.source)
             at = directories.at(part)
+            if writes and any(w.kind == "glob" and paths.expand_glob(w.text, d) is None for w in words[1:] for d in at):
+                self.judgement.ask("unknown_target", part=part.source, path=part.source)
             for text in forbidden.named_paths(words, known=True, at=at):
                 for directory in at:
                     self._guard_path(text, directory, part, writes=writes)
@@ -294,7 +296,7 @@ class Commands:
 
     def _use(self, word: Word, directory: str, part: Part, *, writes: bool) -> None:
         text = word.text if word.tilde or not word.text.startswith("~") else f"./{word.text}"
-        names: list[str] | None = [text]
+        names: tuple[str, ...] | None = (text,)
         if word.kind == "glob":
             names = paths.expand_glob(text, directory)
         if names is None:

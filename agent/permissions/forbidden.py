@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,6 +15,8 @@ from agent.permissions.rules import CommandPattern, Rule, Rules
 from agent.permissions.runs import Run, Runs, match_texts
 from agent.permissions.words import Word
 
+_MAX_GLOBS = 50
+_MAX_FILES = 1000
 _REMOVERS = frozenset({"rm", "rmdir", "unlink", "shred", "srm", "rimraf", "trash"})
 
 
@@ -75,6 +78,12 @@ def check_paths(judgement: Judgement, runs: Runs, files: Files, at: list[str]) -
     """Findings of Read and Edit deny and ask rules on the paths that commands name."""
     if not any(files.rules.of(kind, use) for kind in ("deny", "ask") for use in ("Read", "Edit")):
         return
+    globs = [word for run in runs.found for word in run.words[1:] if word.kind == "glob"]
+    if len(globs) > _MAX_GLOBS or any(
+        paths.expand_glob(word.text, directory) is None for word in globs for directory in at
+    ):
+        judgement.ask("unknown_target", firm=True, part=globs[0].source, path=globs[0].source)
+        return
     for run in runs.found:
         name = programs.program(run.words[0])
         writes = programs.writes(run.words)
@@ -99,25 +108,28 @@ def _has_operands(words: tuple[Word, ...]) -> bool:
 
 
 def _check_below(judgement: Judgement, place: paths.Place, files: Files, run: Run) -> None:
-    """A recursive search of a directory that holds a forbidden file; looked for where the rule's words can be
-    placed.
-    """
-    for rule in files.rules.of("deny", "Read"):
-        literal = re.split(r"[*?\[]", re.sub(r"^(?:\./|~/|/+)", "", rule.specifier or ""))[0].rstrip("/")
-        if not literal:
-            continue
-        try:
-            inner = paths.locate(literal, place.spelled, files.home)
-        except BadPath:
-            continue
-        if _exists(inner.spelled) and paths.rule_matches(rule, inner, files.cwd, files.home):
-            judgement.ask("holds_denied", firm=True, part=run.part.source, path=place.shown(), rule=rule.text)
+    """A search of a directory that holds a forbidden file, as far as a short look finds one."""
+    rules = files.rules.of("deny", "Read")
+    for path in _files_below(place.spelled, hidden=programs.reads_hidden(run.words)):
+        found = next((r for r in rules if paths.rule_matches(r, paths.Place(path, path), files.cwd, files.home)), None)
+        if found is not None:
+            shown = place.shown()
+            judgement.ask("holds_denied", firm=True, part=run.part.source, path=shown, rule=found.text)
+            return
 
 
-def _exists(path: str) -> bool:
-    import os
-
-    return os.path.lexists(path)
+def _files_below(directory: str, *, hidden: bool) -> Iterator[str]:
+    seen = 0
+    for parent, directories, names in os.walk(directory):
+        seen += 1
+        if not hidden:
+            directories[:] = [name for name in directories if not name.startswith(".")]
+            names = [name for name in names if not name.startswith(".")]  # noqa: PLW2901 - only what is searched
+        for name in names:
+            seen += 1
+            if seen > _MAX_FILES:
+                return
+            yield f"{parent}/{name}"
 
 
 def named_paths(words: tuple[Word, ...], *, known: bool, at: list[str]) -> Iterator[str]:

@@ -110,6 +110,7 @@ def forget_links() -> None:
     """Drop what was resolved before: links may have changed since the last decision."""
     _real.cache_clear()
     _resolve.cache_clear()
+    expand_glob.cache_clear()
 
 
 @lru_cache(maxsize=4096)
@@ -336,31 +337,27 @@ def escape(path: str) -> str:
     return "".join(f"\\{char}" if char in "*?[\\" else char for char in path)
 
 
-def expand_glob(pattern: str, cwd: str | Path, limit: int = 2000) -> list[str] | None:
-    """File names an unquoted glob stands for in `cwd`, relative as the shell gives them; None where there are too
-    many.
-    """
-    absolute = pattern.startswith("/")
-    found = ["/" if absolute else ""]
-    seen = 0
-    for segment in (part for part in pattern.split("/") if part):
+@lru_cache(maxsize=256)
+def expand_glob(pattern: str, cwd: str, most_names: int = 2000, most_directories: int = 100) -> tuple[str, ...] | None:
+    """File names an unquoted glob stands for in `cwd`, as the shell gives them; None where there are too many."""
+    found = ["/" if pattern.startswith("/") else ""]
+    names_seen = directories_seen = 0
+    for segment in parts_of(pattern):
+        if not any(char in segment for char in "*?["):
+            found = [os.path.join(start, segment) for start in found]  # noqa: PTH118 - as the shell spells it
+            continue
         grown: list[str] = []
         for start in found:
-            if not any(char in segment for char in "*?["):
-                grown.append(os.path.join(start, segment))  # noqa: PTH118 - as the shell spells it
-                continue
             try:
                 names = os.listdir(os.path.join(cwd, start))  # noqa: PTH118, PTH208
             except OSError:
                 continue
-            seen += len(names)
-            if seen > limit:
+            names_seen += len(names)
+            directories_seen += 1
+            if names_seen > most_names or directories_seen > most_directories:
                 return None
-            dotted = segment.startswith(".")
-            grown += [
-                os.path.join(start, name)  # noqa: PTH118
-                for name in sorted(names)
-                if (dotted or not name.startswith(".")) and segment_fits("*" if segment == "**" else segment, name)
-            ]
+            shown = (name for name in sorted(names) if segment.startswith(".") or not name.startswith("."))
+            wanted = "*" if segment == "**" else segment
+            grown += [os.path.join(start, name) for name in shown if segment_fits(wanted, name)]  # noqa: PTH118
         found = grown
-    return found
+    return tuple(found)

@@ -316,6 +316,13 @@ def searches(words: Words) -> bool:
     )
 
 
+def reads_hidden(words: Words) -> bool:
+    """Whether a search also reads hidden files; ripgrep leaves them out unless told."""
+    if program(words[0]) != "rg":
+        return True
+    return any(re.match(r"--hid|--unr|-[a-zA-Z]*[.u]", word.text) for word in words[1:])
+
+
 def pattern_operand(words: Words) -> int:
     """The index of the operand that is a pattern or script and no file; -1 where there is none."""
     given: Sequence[str] | None = data()["patterns"].get(program(words[0]))

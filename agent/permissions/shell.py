@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 MAX_COMMAND = 10_000
-MAX_PARSED = 100_000
+MAX_PARSED = 30_000
 MAX_PARTS = 200
 MAX_NODES = 50_000
 
