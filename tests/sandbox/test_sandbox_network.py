@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ async def test_several_sandboxes_at_once_have_their_own(ctx: ToolContext) -> Non
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Addresses that host names resolve to."""
     known: dict[str, str] = {}
 
@@ -160,9 +160,8 @@ async def answer_to(proxy: DomainProxy, request: bytes) -> bytes:
 async def test_everything_else_is_refused(
     names: dict[str, str], request_line: str, domains: list[str], status: int
 ) -> None:
-    names.update(
-        {name: "93.184.215.14" for name in ("allowed.test", "other.test", "sub.allowed.test", "notallowed.test")}
-    )
+    for public in ("allowed.test", "other.test", "sub.allowed.test", "notallowed.test"):
+        names[public] = "93.184.215.14"
     names |= {
         "allowed.test.other.test": "93.184.215.14",
         "private.test": "10.0.0.1",
