@@ -218,6 +218,8 @@ def _with_option(texts: Sequence[str], wanted: Sequence[str]) -> bool:
 
 def _git_launcher(words: Words) -> str | None:
     texts = [word.text for word in without_globals(words)[1:]]
+    if remote := next((text for text in texts if re.match(r"(?:ext|fd)::", text)), None):
+        return remote  # a transport that is a command
     for launcher in data()["git_launchers"]:
         wanted = launcher.split()
         if texts[: len(wanted)] == wanted or _with_option(texts, wanted):

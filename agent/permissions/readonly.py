@@ -97,7 +97,9 @@ def _fits(words: tuple[Word, ...], spec: Mapping[str, Any]) -> Harmless | None:
         if not word.text.startswith("-") or word.text == "-" or spec.get("any_option"):
             operands.append(word)
             continue
-        taken = _option(word.text, spec, has_next=index < len(words)) if word.literal else None
+        # `--include=*.py` stays that option whatever files there are.
+        fixed = word.literal or (word.kind == "glob" and re.match(r"--[\w-]+=", word.source) is not None)
+        taken = _option(word.text, spec, has_next=index < len(words)) if fixed else None
         if taken is None:
             return None
         seen.add(word.text.partition("=")[0] if word.text.startswith("--") else word.text[:2])

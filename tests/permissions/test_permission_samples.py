@@ -35,20 +35,24 @@ def _filled(value: Any, names: dict[str, str]) -> Any:
     return [_filled(item, names) for item in value] if isinstance(value, list) else value
 
 
-@pytest.fixture
-def places(tmp_path: Path) -> dict[str, str]:
-    names = {
-        "{CWD}": tmp_path / "space" / "proj",
-        "{HOME}": tmp_path / "home" / "ann",
-        "{OUT}": tmp_path / "space" / "out",
-    }
+def _places(root: Path) -> dict[str, str]:
+    names = {"{CWD}": root / "space" / "proj", "{HOME}": root / "home" / "ann", "{OUT}": root / "space" / "out"}
     for path in names.values():
         path.mkdir(parents=True)
     return {name: str(path) for name, path in names.items()}
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The places of every case without a set-up: decisions change nothing, so that they can share them."""
+    return _places(tmp_path_factory.mktemp("cases"))
+
+
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-def test_case_gets_its_decision(case: dict[str, Any], places: dict[str, str]) -> None:
+def test_case_gets_its_decision(
+    case: dict[str, Any], empty: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    places = _places(tmp_path_factory.mktemp("case")) if "setup" in case else empty
     case = _filled(case, places)
     for line in case.get("setup", ()):
         subprocess.run(["bash", "-c", line], cwd=places["{CWD}"], check=True)
