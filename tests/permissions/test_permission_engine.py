@@ -449,11 +449,11 @@ def test_ten_thousand_lines_in_twenty_seconds(project: Path) -> None:
         "tool": "Bash",
     }
     command = "cd web && npm run build{n} 2>&1 | tail -{n} && git commit -m 'step {n}; ok'"
-    lines = [json.dumps({**case, "id": n, "input": {"command": command.format(n=n)}}) for n in range(2_000)]
+    lines = [json.dumps({**case, "id": n, "input": {"command": command.format(n=n)}}) for n in range(1_000)]
     start = time.process_time()
     answers = [json.loads(answer) for answer in explain_batch(lines)]
-    assert time.process_time() - start < 4  # a fifth of the lines
-    assert [answer["id"] for answer in answers] == list(range(2_000))
+    assert time.process_time() - start < 2  # a tenth of the lines
+    assert [answer["id"] for answer in answers] == list(range(1_000))
     assert {answer["decision"] for answer in answers} == {"allow"}
 
 
