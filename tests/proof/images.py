@@ -18,7 +18,7 @@ import signal
 import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -240,7 +240,8 @@ class Server:
 
     def end(self) -> None:
         for pid in reversed(_descendants(self.process.pid)):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a parent ends by itself once its child is gone
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(20)
 
 
