@@ -121,9 +121,10 @@ def _layers(places: Places, flag: str | None, problems: list[Remark], dropped: l
     files: list[tuple[Level, Path, Path]] = []
     if "user" in places.sources:
         files.append(("user", places.user / "settings.json", places.user))
-    if "project" in places.sources:
+    is_project = places.cwd in places.project
+    if is_project and "project" in places.sources:
         files.append(("project", project / "settings.json", places.cwd))
-    if "local" in places.sources:
+    if is_project and "local" in places.sources:
         files.append(("local", project / "settings.local.json", places.cwd))
     for level, path, anchor in files:
         yield from _from_file(level, path, anchor, places, problems, dropped)

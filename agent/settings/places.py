@@ -77,9 +77,13 @@ class Places:
 
     @property
     def project(self) -> tuple[Path, ...]:
-        """The working directory and those above it, up to the repository's root; nearest first."""
+        """The working directory and those above it, up to the repository's root; nearest first.
+
+        The home directory is no project: its `.claude` holds the user's own files.
+        """
         root = next((path for path in (self.cwd, *self.cwd.parents) if (path / ".git").exists()), self.cwd)
-        return tuple(path for path in (self.cwd, *self.cwd.parents) if path.is_relative_to(root))
+        above = (path for path in (self.cwd, *self.cwd.parents) if path.is_relative_to(root))
+        return tuple(path for path in above if (path / ".claude").resolve() != self.user.resolve())
 
 
 def _managed_directory() -> Path:
