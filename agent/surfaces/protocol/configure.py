@@ -12,15 +12,17 @@ from agent.api import Agent
 from agent.budget import Limits
 from agent.definition import AgentDefinition, agent_from_json, builtin_agents, load_persona
 from agent.fields import DefinitionError
+from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
+from agent.hooks.config import Handler
 from agent.models.port import Model
 from agent.names import resolve_agent_name, split_rule
 from agent.permissions import MODES, Mode, Rules
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
-from agent.surfaces.protocol.hooks import HostHook, host_hooks
+from agent.surfaces.protocol.hooks import host_hooks
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.permission import Grants
-from agent.toolbox import PERSONA_GRANTS, WORKFLOW_GRANTS, builtin_tools
+from tools.catalogue import builtin_tools
 from tools.ports import Asker
 from tools.tool import Tool
 
@@ -39,7 +41,7 @@ _WITHOUT_EFFECT = {"settings": "--settings", "setting_sources": "--setting-sourc
 class Announced:
     """What the host said in `initialize`."""
 
-    hooks: tuple[HostHook, ...] = ()
+    hooks: tuple[Handler, ...] = ()
     agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
     system_prompt: str | None = None
     append_system_prompt: str | None = None
@@ -54,18 +56,19 @@ def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:
     `UsageProblem` for what is not supported.
     """
     agents, problems = _agents(request.get("agents"))
+    hooks, unfired = host_hooks(request.get("hooks"), host)
     servers, skills = request.get("sdkMcpServers"), request.get("skills")
     if request.get("jsonSchema") is not None:
         raise UsageProblem("jsonSchema is not supported here.")
     return Announced(
-        hooks=host_hooks(request.get("hooks"), host),
+        hooks=hooks,
         agents=agents,
         system_prompt=_prompt_text(request.get("systemPrompt")),
         append_system_prompt=_prompt_text(request.get("appendSystemPrompt")),
         sdk_servers=tuple(map(str, servers)) if isinstance(servers, list) else (),
         skills=tuple(map(str, skills)) if isinstance(skills, list) else None,
         child_text=bool(request.get("forwardSubagentText")),
-        problems=problems,
+        problems=(*problems, *unfired),
     )
 
 

@@ -2,61 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from agent.hooks.config import Handler, callback_handler
+from agent.hooks.events import EVENTS
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.wire import Json
-
-Callback = Callable[[Mapping[str, Any], str | None], Awaitable[Json]]
-"""Called with the hook's input and the id of the tool call; gives the hook's JSON output. Raises `HostError`."""
 
 
 class HookShapeError(Exception):
     """Hooks that are not understood; the message says where."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostHook:
-    """One callback. `matcher` None fits everything; `timeout` in seconds; `on_failure` is `block` or None."""
+def host_hooks(given: Any, host: Host) -> tuple[tuple[Handler, ...], tuple[str, ...]]:
+    """The handlers of an `initialize` request, and a line for each event that is never fired here.
 
-    event: str
-    matcher: str | None
-    timeout: float | None
-    on_failure: str | None
-    call: Callback
-
-
-def host_hooks(given: Any, host: Host) -> tuple[HostHook, ...]:
-    """The hooks of an `initialize` request: `{event: [{matcher, hookCallbackIds, timeout?, onFailure?}]}`, or None.
-
-    Raises `HookShapeError` for another shape: a guard that is not understood may not be dropped silently.
+    The shape is `{event: [{matcher, hookCallbackIds, timeout?, onFailure?}]}`, or None. Raises `HookShapeError` for
+    another one, and for a guard that must work on an event that never comes: it may not be dropped silently.
     """
-    if given is None:
-        return ()
-    if not isinstance(given, Mapping):
+    handlers: list[Handler] = []
+    unfired: list[str] = []
+    if given is not None and not isinstance(given, Mapping):
         raise HookShapeError("hooks must be an object of events.")
-    found: list[HostHook] = []
-    for event, groups in given.items():
+    for event, groups in (given or {}).items():
         for group in groups if isinstance(groups, list) else [groups]:
             ids = group.get("hookCallbackIds") if isinstance(group, Mapping) else None
             if not isinstance(ids, list):
                 raise HookShapeError(f"hooks.{event} must be a list of objects with hookCallbackIds.")
-            failing = group.get("onFailure")
-            found += [
-                HostHook(
-                    event=str(event),
-                    matcher=group.get("matcher") or None,
+            must_work = group.get("onFailure") not in {None, "continue"}
+            if event not in EVENTS:
+                if must_work:
+                    raise HookShapeError(f"Hooks on {event} cannot block on failure: the event is never fired here.")
+                unfired.append(f"Hooks on {event} are never called: the event is not fired here.")
+                continue
+            handlers += [
+                callback_handler(
+                    event,
+                    partial(_call, host, str(callback_id)),
+                    matcher=group.get("matcher"),
                     timeout=group.get("timeout"),
-                    on_failure=None if failing in {None, "continue"} else "block",
-                    call=partial(_call, host, str(callback_id)),
+                    on_failure="block" if must_work else None,
                 )
                 for callback_id in ids
             ]
-    return tuple(found)
+    return tuple(handlers), tuple(unfired)
 
 
 async def _call(host: Host, callback_id: str, hook_input: Mapping[str, Any], tool_use_id: str | None) -> Json:
-    return await host.ask("hook_callback", callback_id=callback_id, input=hook_input, tool_use_id=tool_use_id)
+    return await host.ask("hook_callback", callback_id=callback_id, input=dict(hook_input), tool_use_id=tool_use_id)

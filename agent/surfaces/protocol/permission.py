@@ -6,6 +6,7 @@ settings files: a destination beyond the session is taken for the session.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,7 @@ class HostAsker:
 
     async def questions(self, questions: Sequence[Question]) -> Answers:
         """Asked as permission for an `AskUserQuestion` call, whose input comes back with `answers`."""
+        await asyncio.sleep(0)  # the start of the call is known before it is named
         shown = {"questions": [_question(question) for question in questions]}
         fields = {"tool_name": "AskUserQuestion", "input": shown, "tool_use_id": self.current_call()}
         try:

@@ -93,8 +93,7 @@ def api_error(result: Result) -> str | None:
 
 
 def api_error_text(result: Failed) -> str:
-    status = f"{result.http_status} " if result.http_status is not None else ""
-    return f"API Error: {status}{result.reason}"
+    return f"API Error: {result.reason}"
 
 
 def synthetic_answer(text: str, error: str) -> Json:
