@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint fix bench install install-dev clean
+.PHONY: demo test test-all lint fix catalogue bench install install-dev clean
 
 demo: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/demo.py
@@ -22,6 +22,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The list of built-in tools, made from the tools themselves; a test compares.
+catalogue: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.catalogue
 
 fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix --output-format concise .

@@ -22,8 +22,9 @@ from agent.askers import Headless, Recorded
 from agent.budget import Ledger, Limits
 from agent.calls import CallRunner
 from agent.definition import AgentDefinition, load_persona
-from agent.delegation import Requests
+from agent.delegation.requests import Requests
 from agent.events import Event, RunFinished, RunStarted, StepChanged
+from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation, drive
 from agent.models.choose import choose_model
 from agent.models.port import Model
@@ -32,19 +33,18 @@ from agent.result import Failed, Interrupted, Outcome, Result
 from agent.session.journal import Journal, SessionError, find_session, new_session_id, session_directory
 from agent.session.resume import Restored, restore
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
-from agent.toolbox import PERSONA_GRANTS, WORKFLOW_GRANTS, builtin_tools
-from agent.workflow.run import WorkflowRun
+from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
 from tools.github.settings import GitHubSettings
-from tools.paths import grant
+from tools.paths import grant, only_readable
 from tools.ports import Asker
 from tools.resources import data_root
-from tools.search import only_readable
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
     from agent.permissions import Mode, PermissionEngine, Rules
+    from agent.workflow.run import WorkflowRun
 
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
 """Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,11 @@ def grant(ctx: ToolContext, path: Path) -> None:
     For whoever has settled that it may: an added directory, a skill's files, a call the user approved.
     """
     ctx.state.setdefault("paths", set()).add(Path(os.path.realpath(path)))
+
+
+def only_readable(ctx: ToolContext, allowed: Callable[[Path], bool]) -> None:
+    """Keep files for which `allowed` is false out of every search of this run: denied to Read, denied to Grep."""
+    ctx.state["search"] = allowed
 
 
 def within(path: Path, directory: Path) -> bool:

@@ -18,11 +18,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, get_type_hints
-
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, get_type_hints
 
 from tools.ports import Asker, Delegator, NobodyAsks, StepCloser
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel, ValidationError
 
 Effect = Literal["reads", "writes", "runs", "network", "asks"]
 """What a call may do: read files, write files, run programs (which may do anything), use the network, ask a person."""
@@ -133,6 +134,8 @@ class FunctionTool(Generic[P]):
     @cached_property
     def input_model(self) -> type[BaseModel]:
         """The pydantic model of the parameters after `ctx`, built on first use."""
+        from pydantic import ConfigDict, create_model
+
         hints = get_type_hints(self.fn, include_extras=True)
         parameters = list(inspect.signature(self.fn).parameters.values())[1:]
         fields: dict[str, Any] = {
@@ -148,6 +151,8 @@ class FunctionTool(Generic[P]):
         return schema
 
     async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
+        from pydantic import ValidationError
+
         try:
             parsed = self.input_model.model_validate(raw)
         except ValidationError as error:

@@ -45,7 +45,7 @@ def skills(args: argparse.Namespace) -> int:
 
 
 def tools(args: argparse.Namespace) -> int:
-    from agent.toolbox import builtin_tools
+    from tools.catalogue import builtin_tools
 
     rows = [
         {

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tools.search import glob, grep, only_readable
+from tools.paths import only_readable
+from tools.search import glob, grep
 from tools.search.globs import file_filter, matcher, split_globs
 from tools.tool import ToolContext, ToolError, ToolResult
 

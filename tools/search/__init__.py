@@ -30,11 +30,6 @@ _MOST_LINES = 100_000
 _MOST_PATHS = 100
 
 
-def only_readable(ctx: ToolContext, allowed: Callable[[Path], bool]) -> None:
-    """Keep files for which `allowed` is false out of every search of this run: denied to Read, denied to Grep."""
-    ctx.state["search"] = allowed
-
-
 def _chosen(ctx: ToolContext, start: Place, *, names: bool, wanted: PathTest) -> Iterator[str]:
     """Files below `start` that pass, in order; `""` for a start that is a file itself."""
     allowed: Callable[[Path], bool] = ctx.state.get("search", lambda _path: True)
