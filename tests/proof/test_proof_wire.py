@@ -5,7 +5,7 @@ one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from agent.testing import FakeMessagesServer, Fault, HttpError, Turn, http_error
 from tests.proof.projects import EXAMPLES, Program, copy_example, tree
 
 Json = dict[str, Any]
+
+Fails = Callable[[Turn], Turn | HttpError]
+"""What becomes of a turn."""
 
 KEY = "sk-ant-key-for-this-test-0123456789"
 MODEL = ("--model", "claude-sonnet-5-5", "--output-format", "stream-json")
@@ -88,7 +91,7 @@ def test_the_key_is_on_the_wire_and_nowhere_else(program: Program, tmp_path: Pat
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
 
-def troubled(faults: dict[int, Callable[[Turn], Turn | HttpError]]) -> Callable[[Json], Turn | HttpError]:
+def troubled(faults: Mapping[int, Fails]) -> Callable[[Json], Turn | HttpError]:
     """The playbook's turns, with faults at some requests (counted from 1)."""
     count = 0
 
@@ -106,7 +109,7 @@ def test_overload_limits_and_cut_answers_on_the_way_change_nothing_in_the_end(pr
     ours, theirs = twins("repair-api", tmp_path)
     program.run(ours, "--yes").expect(0)
     soon = {"retry-after-ms": "5"}
-    faults: dict[int, Callable[[Turn], Turn | HttpError]] = {
+    faults: dict[int, Fails] = {
         2: lambda _turn: http_error(529, headers=soon),
         4: lambda _turn: http_error(429, headers=soon),
         6: lambda turn: Turn(turn.blocks, fault=Fault(cut_after=300)),
@@ -127,7 +130,7 @@ def test_a_run_that_lost_its_model_goes_on_with_the_playbook(program: Program, t
     """The service fails for good in the middle; the session is continued without a key, and nothing is done twice."""
     ours, theirs = twins("repair-api", tmp_path)
     program.run(ours, "--yes").expect(0)
-    gone = {number: lambda _turn: http_error(403, "key revoked") for number in range(9, 99)}
+    gone: dict[int, Fails] = {number: lambda _turn: http_error(403, "key revoked") for number in range(9, 99)}
     with FakeMessagesServer(troubled(gone)) as server:
         failed = served(program, server)("run", "-C", str(theirs), *MODEL, "--yes").expect(1)
     assert failed.result["kind"] == "permission"
