@@ -18,7 +18,7 @@ from agent.models.choose import ModelChoiceError
 from agent.models.port import Model
 from agent.prompt import system_blocks, tool_definitions
 from agent.skills import Skill, choose_preloaded
-from tools.search import only_readable
+from tools.paths import only_readable
 from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
