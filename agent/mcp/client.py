@@ -1,0 +1,265 @@
+"""MCP servers a run uses: started together, offered as tools, asked one call at a time.
+
+    servers = Servers(found.configs, root=cwd)
+    await servers.start()     # each within its time; a bad one is `failed` with the reason
+    servers.tools             # `Tool`s named mcp__SERVER__TOOL
+    await servers.aclose()
+
+Nothing a server does ends or blocks a run, and nothing it says is believed: names are normalised, texts cleaned, marked
+and capped, tools pinned by hash, its environment is the short one that all child processes get plus its own variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.mcp.config import ServerConfig
+from agent.mcp.connection import Connection, Status, ToolSpec
+from agent.mcp.content import tool_result
+from agent.mcp.forms import Language
+from agent.mcp.pins import Pins
+from agent.names import fold
+from tools.text import clean
+from tools.tool import Effect, Tool, ToolContext, ToolError, ToolResult
+
+Json = dict[str, Any]
+
+_START_SECONDS = 30.0
+_CALL_SECONDS = 600.0
+_CHARACTERS_PER_TOKEN = 4
+_OUTPUT_TOKENS = 25_000
+_MOST_NAME = 128  # what the Messages API takes
+_MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class McpTool:
+    """A server's tool, as the loop takes tools. `spec` is what the server said when the run began."""
+
+    server: Server
+    spec: ToolSpec
+    name: str
+
+    @property
+    def description(self) -> str:
+        return self.spec.description
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        return self.spec.schema
+
+    @property
+    def effects(self) -> frozenset[Effect]:
+        """A server's word that a tool only reads decides how it may run beside others, never whether it may run."""
+        return frozenset({"network"}) if self.spec.read_only else frozenset({"runs", "network"})
+
+    async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
+        result = await self.server.call(ctx, self.spec, raw)
+        return tool_result(result, self.name, ctx.scratch, self.server.output_limit)
+
+
+class Server:
+    """One server of a run: its connection, its tools, and what is wrong with it."""
+
+    def __init__(
+        self, config: ServerConfig, root: Path, env: Mapping[str, str], pins: Pins, language: Language
+    ) -> None:
+        self.config = config
+        self.tools: tuple[McpTool, ...] = ()
+        self.notices: list[str] = []
+        self.ask: set[str] = set()
+        self.output_limit = _number(env, "MAX_MCP_OUTPUT_TOKENS", _OUTPUT_TOKENS) * _CHARACTERS_PER_TOKEN
+        self._start_seconds = _number(env, "MCP_TIMEOUT", round(_START_SECONDS * 1000)) / 1000
+        default = _number(env, "MCP_TOOL_TIMEOUT", round(_CALL_SECONDS * 1000)) / 1000
+        self._call_seconds = config.timeout or default
+        self._pins = pins
+        self._connection = Connection(config, root, language)
+        self._attempts = 0
+        self._door = asyncio.Lock()
+
+    @property
+    def status(self) -> Status:
+        return self._connection.status
+
+    @property
+    def error(self) -> str | None:
+        return self._connection.error
+
+    async def start(self) -> None:
+        """Connect and list the tools. Never raises; the outcome is `status` and `error`."""
+        await self._connect()
+        if self.status == "connected":
+            self.tools = tuple(self._offered())
+            self._check_pins()
+
+    async def call(self, ctx: ToolContext, spec: ToolSpec, raw: Mapping[str, Any]) -> Json:
+        """The JSON result of a call. Raises `ToolError`, or `NeedsInput` when the server asked and nobody answers."""
+        await self.connected()
+        now = next((each for each in self._connection.listed if each.name == spec.name), None)
+        if now is None or now.hash != spec.hash:
+            raise ToolError(
+                f"The MCP server {self.config.name} changed or removed its tool {spec.name!r} since this run began. "
+                "It is not called; go on without it."
+            )
+        self._approve(spec)
+        return await self._connection.call(ctx, spec.name, raw, self._call_seconds)
+
+    async def connected(self) -> Connection:
+        """The connection, opened again when it was lost. Raises `ToolError` when that fails too."""
+        async with self._door:
+            if self.status == "connected":
+                await self._connection.refresh(self._start_seconds)
+            if self.status != "connected" and self._attempts < _MOST_ATTEMPTS:
+                await self._connect()
+            if self.status != "connected":
+                raise ToolError(f"The MCP server {self.config.name} is not available: {self.error} Go on without it.")
+            return self._connection
+
+    async def _connect(self) -> None:
+        self._attempts += 1
+        await self._connection.open(self._start_seconds)
+        if self.status == "connected":
+            self._attempts = 0
+
+    def _offered(self) -> list[McpTool]:
+        taken: dict[str, McpTool] = {}
+        for spec in self._connection.listed:
+            name = f"mcp__{self.config.name}__{_plain(spec.name)}"
+            if len(name) > _MOST_NAME or fold(name) in taken:
+                self.notices.append(
+                    f"MCP server {self.config.name}: its tool {spec.name[:80]!r} has no name of its own."
+                )
+            else:
+                taken[fold(name)] = McpTool(self, spec, name)
+        self.notices += self._connection.left_out
+        return list(taken.values())
+
+    def _check_pins(self) -> None:
+        """Compare with what was approved. A server seen for the first time is recorded as it is."""
+        known = self._pins.known(self.config.digest)
+        if known is None:
+            self._record({tool.spec.name: tool.spec.hash for tool in self.tools})
+            return
+        for tool in self.tools:
+            before = known.get(tool.spec.name)
+            if before != tool.spec.hash:
+                self.ask.add(tool.name)
+                what = "is new" if before is None else "was changed by its server"
+                self.notices.append(f"The MCP tool {tool.name} {what} since it was last approved; it asks again.")
+        self.ask |= {tool.name for tool in self.tools if tool.spec.always_ask}
+
+    def _approve(self, spec: ToolSpec) -> None:
+        """A call that got here was permitted: from now on this is how the tool looks."""
+        if (self._pins.known(self.config.digest) or {}).get(spec.name) != spec.hash:
+            self._record({spec.name: spec.hash})
+
+    def _record(self, hashes: Mapping[str, str]) -> None:
+        try:
+            self._pins.record(self.config.digest, hashes)
+        except OSError as error:
+            self.notices.append(f"What MCP tools look like cannot be recorded: {error.strerror}; changes go unnoticed.")
+
+    def describe(self) -> Json:
+        """The server as `mcp_status` shows it. No header, variable or argument: they may hold secrets."""
+        shown: Json = {"type": self.config.kind}
+        shown |= {"url": self.config.url} if self.config.url else {"command": self.config.command}
+        return {
+            "name": self.config.name,
+            "status": self.status,
+            "config": shown,
+            "scope": self.config.scope,
+            "tools": [{"name": tool.spec.name, "description": tool.description} for tool in self.tools],
+            **({"serverInfo": self._connection.info} if self._connection.info else {}),
+            **({"error": self.error} if self.error else {}),
+        }
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
+
+
+class Servers:
+    """All servers of a run. `env` is read for MCP_TIMEOUT, MCP_TOOL_TIMEOUT (ms) and MAX_MCP_OUTPUT_TOKENS."""
+
+    def __init__(
+        self,
+        configs: Sequence[ServerConfig],
+        *,
+        root: Path,
+        env: Mapping[str, str] | None = None,
+        pins: Pins | None = None,
+        language: Language = "en",
+    ) -> None:
+        env, pins = os.environ if env is None else env, pins or Pins()
+        self.all = {config.name: Server(config, root, env, pins, language) for config in configs}
+
+    async def start(self) -> None:
+        """Start all at once; done when the last has connected, failed, or used up its time."""
+        await asyncio.gather(*(server.start() for server in self.all.values()))
+
+    @property
+    def tools(self) -> tuple[McpTool, ...]:
+        """The tools of all connected servers."""
+        return tuple(tool for server in self.all.values() for tool in server.tools)
+
+    @property
+    def notices(self) -> list[str]:
+        """What a person should be told: servers that failed, tools that changed."""
+        failed = [f"MCP server {s.config.name} failed: {s.error}" for s in self.all.values() if s.status == "failed"]
+        return [*failed, *(notice for server in self.all.values() for notice in server.notices)]
+
+    @property
+    def ask(self) -> frozenset[str]:
+        """Tools whose calls need a person, or a rule that names exactly them (`PermissionEngine(exact=...)`)."""
+        return frozenset(name for server in self.all.values() for name in server.ask)
+
+    def describe(self) -> list[Json]:
+        """Every server with its status."""
+        return [server.describe() for server in self.all.values()]
+
+    async def connection(self, name: str) -> Connection:
+        """The connection of a server by name, `-` and `_` equal. Raises `ToolError`."""
+        server = next((each for key, each in self.all.items() if fold(key) == fold(name)), None)
+        if server is None:
+            raise ToolError(f"There is no MCP server {clean(name)[:60]!r}. There are: {', '.join(self.all) or 'none'}.")
+        return await server.connected()
+
+    async def aclose(self) -> None:
+        """Stop all servers. Safe to call twice."""
+        await asyncio.gather(*(server.aclose() for server in self.all.values()))
+
+
+def with_servers(builtin: Mapping[str, Tool], servers: Servers) -> dict[str, Tool]:
+    """Built-in tools and those of servers, with the tools to reach resources and prompts where a server has some.
+
+    A server that the user configured replaces built-in tools of its name; a project's server never does.
+    """
+    from agent.mcp.resources import RESOURCE_TOOLS
+
+    tools = dict(builtin)
+    known = {fold(name): name for name in builtin}
+    for tool in servers.tools:
+        shadowed = known.get(fold(tool.name))
+        if shadowed is not None and tool.server.config.scope == "project":
+            tool.server.notices.append(f"{tool.name} of a project's MCP server does not replace the built-in tool.")
+            continue
+        if shadowed is not None:
+            del tools[shadowed]
+        tools[tool.name] = tool
+    if servers.all:
+        tools |= {tool.name: tool for tool in RESOURCE_TOOLS}
+    return tools
+
+
+def _plain(name: str) -> str:
+    return "".join(char if char.isascii() and (char.isalnum() or char in "_-") else "_" for char in name)
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    """A positive whole number from the environment; anything else takes the default."""
+    text = env.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and 0 < int(text) < 10**9 else default
