@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,14 @@ class World:
     def managed(self) -> Path:
         return self.root / "managed"
 
-    def places(self, *, trusted: bool = False, **changes: Any) -> Places:
+    def places(self, *, trusted: bool | Callable[[Path], bool] = False, **changes: Any) -> Places:
+        """Places of this world; `trusted` for all of it, or by directory."""
         places = Places(
             cwd=self.cwd,
             home=self.user.parent,
             user=self.user,
             managed=self.managed,
-            trusted=lambda directory: trusted and directory.is_relative_to(self.root),
+            trusted=trusted if callable(trusted) else lambda _directory: bool(trusted),
         )
         return replace(places, **changes)
 
