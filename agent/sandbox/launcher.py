@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from agent.sandbox import filter as system_calls
 from agent.sandbox.profile import Profile
-from agent.sandbox.protect import find_nested, protect
+from agent.sandbox.protect import Protection, find_nested, protect
 from agent.sandbox.proxy import DomainProxy
 from agent.sandbox.stubs import Stubs
 from tools.shell import Launch
@@ -86,6 +86,7 @@ class BubblewrapLauncher:
         roots = tuple(Path(os.path.realpath(path)) for path in writable)
         self._profile = Profile(roots, Path(os.path.realpath(temporary)))
         self._nested = {root: find_nested(root) for root in roots}
+        self._protections()  # what cannot be protected is better said now than at the first command
         self._filter = system_calls.program()
         domains = tuple(domains)
         self._proxy = DomainProxy(domains) if domains else None
@@ -116,7 +117,7 @@ class BubblewrapLauncher:
         except OSError as error:
             raise ToolError(f"The sandbox has nowhere to keep its record: {error}.") from error
         try:
-            protections = [protect(root, nested) for root, nested in self._nested.items()]
+            protections = self._protections()
             stubs.make(path for protection in protections for path in protection.absent)
             arguments = [*self._profile.arguments(protections), *self._environment(launch.env)]
         except OSError as error:
@@ -142,6 +143,9 @@ class BubblewrapLauncher:
         self._handed_out.add(descriptors)
         # bubblewrap's own environment stays readable inside as that of process 1: it gets none of ours.
         return stubs, ours, Launch(argv, {"PATH": os.defpath}, descriptors)
+
+    def _protections(self) -> list[Protection]:
+        return [protect(root, nested) for root, nested in self._nested.items()]
 
     def _environment(self, env: Mapping[str, str]) -> list[str]:
         values = {**env, "TMPDIR": str(self._profile.temporary)}

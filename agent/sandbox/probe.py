@@ -53,9 +53,15 @@ EXPECTED = {"PATH", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_", "LC_CTYPE"}
 def names_of(environ):
     return {pair.partition("=")[0] for pair in environ.split("\0") if pair}
 
+def start_a_process():
+    if (pid := os.fork()) == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)
 print(json.dumps({
     "inside_writable": not refused(lambda: write(project + "/inside")),
+    "start_processes": not refused(start_a_process),
     "write_outside": refused(lambda: write(outside + "/written")),
     "write_system": refused(lambda: write("/etc/sandbox-probe")),
     "create_protected": refused(lambda: write(project + "/.mcp.json")),

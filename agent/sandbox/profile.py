@@ -24,7 +24,9 @@ from tools.tool import ToolError
 _ROOT = Path("/")
 _TMP = Path("/tmp")  # noqa: S108 - a mount point inside the sandbox
 _SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev", "/proc", "/sys")))
-_MEMORY_BYTES = 512 * 2**20  # of each temporary file system
+_USABLE = frozenset(map(Path, ("/tmp", "/var/tmp", "/run", "/home")))  # noqa: S108 - the same
+_MEMORY = str(256 * 2**20)  # bytes of each temporary file system that commands may write to
+_SCARCELY_ANY = "4096"
 _NAMESPACES = (
     "--unshare-user",
     "--unshare-all",
@@ -39,6 +41,12 @@ _NAMESPACES = (
     "/",
     "/",
     "--dev",
+    "/dev",
+    "--size",
+    _MEMORY,
+    "--tmpfs",
+    "/dev/shm",  # noqa: S108 - a mount point inside the sandbox
+    "--remount-ro",
     "/dev",
     "--proc",
     "/proc",
@@ -78,12 +86,13 @@ class Profile:
 
     def _around(self, hidden: Sequence[Path]) -> Iterator[str]:
         """The mounts outside the writable directories, and these themselves."""
+        usable = {*_USABLE, *_homes()}
         for path in _outermost(hidden):
             if path == _TMP and not any(within(place, _TMP) for place in (*self.writable, self.temporary)):
                 # Only where nothing else is mounted below it: what a command leaves there may not lead a mount astray.
                 yield from ("--bind", str(self.temporary), str(_TMP))
             else:
-                yield from ("--size", str(_MEMORY_BYTES), "--tmpfs", str(path))
+                yield from ("--size", _MEMORY if path in usable else _SCARCELY_ANY, "--tmpfs", str(path))
         for path in _hidden_files():
             yield from ("--ro-bind", "/dev/null", str(path))
         for home in _homes():
@@ -141,7 +150,7 @@ def _is_directory(path: Path) -> bool:
 
 
 def _cover(paths: Iterable[Path]) -> list[str]:
-    return [part for path in paths for part in ("--size", "4096", "--tmpfs", str(path))]
+    return [part for path in paths for part in ("--size", _SCARCELY_ANY, "--tmpfs", str(path))]
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:

@@ -20,8 +20,8 @@ from tools.tool import ToolContext, ToolError, child_environment
 async def run(plan: dict[str, Any]) -> dict[str, Any]:
     project, scratch = Path(plan["project"]), Path(plan["scratch"])
     context = ToolContext(root=project, cwd=project, scratch=scratch, env=child_environment(plan["env"]))
-    if plan["sandbox"]:
-        shell(context).launcher = BubblewrapLauncher([project], scratch / "tmp")
+    sandbox = BubblewrapLauncher([project], scratch / "tmp") if plan["sandbox"] else None
+    shell(context).launcher = sandbox
     results = {}
     for name, command in plan["commands"].items():
         try:
@@ -29,6 +29,8 @@ async def run(plan: dict[str, Any]) -> dict[str, Any]:
             results[name] = answer.content
         except ToolError as error:
             results[name] = f"ToolError: {error}"
+    if sandbox is not None:
+        await sandbox.aclose()
     report = probe() if plan["sandbox"] else None
     left = sorted(entry.name for entry in os.scandir(project))
     return {

@@ -14,10 +14,14 @@ from typing import Any
 
 import pytest
 
-from agent.sandbox import BubblewrapLauncher, SandboxReport, launcher, probe
+from agent.calls import CallRunner
+from agent.permissions import PermissionEngine, Rules
+from agent.sandbox import BubblewrapLauncher, SandboxReport, confine, launcher, probe
 from agent.sandbox import filter as system_calls
 from agent.sandbox.protect import find_nested
 from agent.session.journal import state_home
+from agent.testing import ScriptedModel, call, text
+from tools.secrets import Redactor
 from tools.shell import Launch, bash, shell, task_stop
 from tools.tool import ToolContext, ToolError, ToolResult, child_environment
 
@@ -44,6 +48,13 @@ async def ctx(tmp_path: Path, project: Path) -> AsyncIterator[ToolContext]:
 
 async def run(ctx: ToolContext, command: str, **options: Any) -> ToolResult:
     return await bash.invoke(ctx, {"command": command, **options})
+
+
+async def settled(ctx: ToolContext) -> None:
+    """Wait until all sandboxes are cleaned up after: that happens just after a call, not before it returns."""
+    sandbox = shell(ctx).launcher
+    assert isinstance(sandbox, BubblewrapLauncher)
+    await sandbox.aclose()
 
 
 async def said(ctx: ToolContext, command: str) -> str:
@@ -149,9 +160,7 @@ async def test_background_tasks_run_and_stop_in_the_sandbox(ctx: ToolContext, pr
     output = Path(started.data["persistedOutputPath"])
     assert "begun" in await written(output, "Read-only")
     await task_stop.invoke(ctx, {"task_id": started.data["backgroundTaskId"]})
-    sandbox = shell(ctx).launcher
-    assert isinstance(sandbox, BubblewrapLauncher)
-    await sandbox.aclose()
+    await settled(ctx)
     assert names(project) == []
 
 
@@ -160,27 +169,29 @@ async def test_parallel_calls_do_not_disturb_each_other(ctx: ToolContext, projec
     slow = run(ctx, "sleep 1; mkdir -p .claude/agents; echo x > .mcp.json && echo ESCAPED; true")
     *_, last = await asyncio.gather(*fast, slow)
     assert "ESCAPED" not in str(last.content)
+    await settled(ctx)
     assert names(project) == [f"f{n}" for n in range(6)]
 
 
 async def test_no_descriptor_is_left_open_here_or_handed_in(ctx: ToolContext) -> None:
     await run(ctx, "true")
+    await settled(ctx)
     before = descriptors()
     for _ in range(5):
         open_inside = await said(ctx, "cd /proc/self/fd; for fd in *; do readlink $fd; done")
         assert "memfd" not in open_inside
         assert "socket" not in open_inside
+    await settled(ctx)
     assert descriptors() == before
 
 
 async def test_a_failed_start_leaves_nothing(ctx: ToolContext, project: Path) -> None:
     await run(ctx, "true")
+    await settled(ctx)
     before = descriptors()
     with pytest.raises(ToolError):
         await run(ctx, "true " + "x" * 3_000_000)
-    sandbox = shell(ctx).launcher
-    assert isinstance(sandbox, BubblewrapLauncher)
-    await sandbox.aclose()
+    await settled(ctx)
     assert descriptors() == before
     assert names(project) == []
 
@@ -220,6 +231,7 @@ async def test_a_project_without_git_cannot_be_made_a_repository(ctx: ToolContex
     output = await said(
         ctx, "git init . ; mkdir objects refs; echo 'ref: refs/heads/main' > HEAD; echo x > config; ls -A"
     )
+    await settled(ctx)
     assert not (project / "HEAD").exists()
     assert not (project / ".git").exists()
     assert "fatal" in output
@@ -263,7 +275,7 @@ async def test_stubs_of_a_killed_process_are_removed_by_the_next(ctx: ToolContex
     die_with_a_sandbox_prepared(sandbox, project)
     assert (project / ".mcp.json").is_dir()
     await run(ctx, "true")
-    await sandbox.aclose()
+    await settled(ctx)
     assert names(project) == []
     assert names(state_home() / "sandbox") == []
 
@@ -342,7 +354,7 @@ def test_the_probe_notices_a_sandbox_with_a_hole(monkeypatch: pytest.MonkeyPatch
     weaker = {
         "--unshare-all": ("--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
         "--cap-drop": ("--unshare-all", "--unshare-user", "--cap-add", "ALL", *profile._NAMESPACES[6:]),
-        "--remount-ro": profile._NAMESPACES[: profile._NAMESPACES.index("--remount-ro")],
+        "--remount-ro": profile._NAMESPACES[:-2],
         "--ro-bind": tuple("--bind" if part == "--ro-bind" else part for part in profile._NAMESPACES),
     }[weakness]
     if weakness == "--remount-ro" and os.getuid() != 0:
@@ -357,6 +369,51 @@ def test_the_probe_notices_a_sandbox_with_a_hole(monkeypatch: pytest.MonkeyPatch
         probe.cache_clear()
     assert not report.available
     assert named in report.reason
+
+
+def test_a_context_is_confined_or_the_report_says_why_not(ctx: ToolContext, project: Path) -> None:
+    shell(ctx).launcher = None
+    assert confine(ctx).available
+    assert isinstance(shell(ctx).launcher, BubblewrapLauncher)
+    shell(ctx).launcher = None
+    (project / ".claude").symlink_to("elsewhere")
+    report = confine(ctx)
+    assert not report.available
+    assert "it is a link" in report.notice()
+    assert shell(ctx).launcher is None
+
+
+async def test_other_programs_can_be_started_with_it(ctx: ToolContext, project: Path) -> None:
+    """As hooks are: with input, and without a shell."""
+    sandbox = shell(ctx).launcher
+    assert sandbox is not None
+    launch = sandbox.wrap(Launch(["cat", "-", "/proc/self/environ"], {"PATH": os.defpath, "NAME": "a value"}), project)
+    process = await asyncio.create_subprocess_exec(
+        *launch.argv, env=launch.env, pass_fds=tuple(launch.pass_fds), stdin=-1, stdout=-1, stderr=-1
+    )
+    out, err = await process.communicate(b"input ")
+    assert out.startswith(b"input ")
+    assert b"NAME=a value\0" in out
+    assert (err, process.returncode) == (b"", 0)
+
+
+async def test_a_call_through_the_loop_runs_confined(ctx: ToolContext, project: Path) -> None:
+    engine = PermissionEngine(Rules.parse(allow=["Bash"]), cwd=project)
+    calls = CallRunner({"Bash": bash}, ctx, lambda: engine, Redactor(), lambda _event: None)
+    block = {"type": "tool_use", "id": "c1", "name": "Bash", "input": {"command": "grep ^Seccomp: /proc/self/status"}}
+    (result,) = await calls.run([block], {}, {})
+    assert result["content"].split() == ["Seccomp:", "2"]
+
+
+@pytest.mark.skip(reason="wired by the integrator")
+async def test_an_agent_runs_its_commands_confined(project: Path) -> None:
+    from agent.api import Agent
+
+    model = ScriptedModel([[call("Bash", command="grep ^Seccomp: /proc/self/status > seen")], [text("Done.")]])
+    result = await Agent(cwd=project, model=model, rules=Rules.parse(allow=["Bash"])).run("Look.")
+    assert result.status == "completed"
+    assert (project / "seen").read_text().split() == ["Seccomp:", "2"]
+    assert names(project) == ["seen"]
 
 
 def test_an_unknown_machine_has_no_filter() -> None:
