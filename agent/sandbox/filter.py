@@ -57,7 +57,8 @@ _SOCKET, _IOCTL = (41, 198), (16, 29)
 _AF_INET, _AF_INET6, _AF_NETLINK, _NETLINK_ROUTE = 2, 10, 16, 0
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # both put characters into a terminal's input
 
-_MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # column above, the kernel's audit number
+MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+"""The machines there is a filter for, with their column above and the kernel's number for their calls."""
 _X32 = 0x40000000  # x86-64 calls with this bit are a second set of numbers
 
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
@@ -67,7 +68,7 @@ _ALLOW, _EPERM, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
 
 def program(machine: str | None = None) -> bytes:
     """The filter for `machine` (this one unless given). Raises `LookupError` for one whose numbers are not known."""
-    column, architecture = _MACHINES[machine or os.uname().machine]
+    column, architecture = MACHINES[machine or os.uname().machine]
     code = [
         _op(_LOAD, _ARCHITECTURE),
         _op(_EQUAL, architecture, skip_if_true=1),

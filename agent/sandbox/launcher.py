@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from weakref import WeakSet
 
@@ -86,7 +87,8 @@ class BubblewrapLauncher:
         roots = tuple(Path(os.path.realpath(path)) for path in writable)
         self._profile = Profile(roots, Path(os.path.realpath(temporary)))
         self._nested = {root: find_nested(root) for root in roots}
-        self._protections()  # what cannot be protected is better said now than at the first command
+        for root, nested in self._nested.items():
+            protect(root, nested)  # what cannot be protected is better said now than at the first command
         self._filter = system_calls.program()
         domains = tuple(domains)
         self._proxy = DomainProxy(domains) if domains else None
@@ -95,8 +97,8 @@ class BubblewrapLauncher:
 
     def wrap(self, launch: Launch, cwd: Path) -> Launch:
         """`launch` inside the sandbox. Raises `ToolError` where it cannot be made; then nothing may be started."""
-        stubs, ours, wrapped = self.prepare(launch, cwd)
-        ended = asyncio.ensure_future(self._watch(ours, stubs))
+        held, ours, wrapped = self.prepare(launch, cwd)
+        ended = asyncio.ensure_future(self._watch(ours, held))
         self._running.add(ended)
         ended.add_done_callback(self._running.discard)
         return wrapped
@@ -107,25 +109,17 @@ class BubblewrapLauncher:
             descriptors.close()
         await asyncio.gather(*self._running)
 
-    def prepare(self, launch: Launch, cwd: Path) -> tuple[Stubs, socket.socket, Launch]:
-        """The launch, the stubs to release when it has ended, and a socket that then reads as ended.
+    def prepare(self, launch: Launch, cwd: Path) -> tuple[ExitStack, socket.socket, Launch]:
+        """The launch, what to close when it has ended, and a socket that then reads as ended.
 
         Everything may be started once. For callers without an event loop; others use `wrap`.
         """
-        try:
-            stubs = Stubs(self._profile.writable[0])
-        except OSError as error:
-            raise ToolError(f"The sandbox has nowhere to keep its record: {error}.") from error
-        try:
-            protections = self._protections()
-            stubs.make(path for protection in protections for path in protection.absent)
-            arguments = [*self._profile.arguments(protections), *self._environment(launch.env)]
-        except OSError as error:
-            stubs.release()
-            raise ToolError(f"The sandbox cannot protect the project: {error}.") from error
-        except ToolError:
-            stubs.release()
-            raise
+        with ExitStack() as stack:
+            try:
+                arguments = [*self._profile.arguments(self._protected(stack)), *self._environment(launch.env)]
+            except OSError as error:
+                raise ToolError(f"The sandbox cannot protect the project: {error}.") from error
+            held = stack.pop_all()
         ours, theirs = socket.socketpair()
         lifeline = theirs.detach()
         own = [lifeline]
@@ -142,10 +136,17 @@ class BubblewrapLauncher:
         descriptors = Descriptors(own, launch.pass_fds)
         self._handed_out.add(descriptors)
         # bubblewrap's own environment stays readable inside as that of process 1: it gets none of ours.
-        return stubs, ours, Launch(argv, {"PATH": os.defpath}, descriptors)
+        return held, ours, Launch(argv, {"PATH": os.defpath}, descriptors)
 
-    def _protections(self) -> list[Protection]:
-        return [protect(root, nested) for root, nested in self._nested.items()]
+    def _protected(self, held: ExitStack) -> list[Protection]:
+        """What to mount in each writable directory, with places held for what is absent."""
+        found = []
+        for root, nested in self._nested.items():
+            stubs = Stubs(root)  # before looking: it keeps what others hold from being removed meanwhile
+            held.callback(stubs.release)
+            found.append(protect(root, nested))
+            stubs.make(found[-1].absent)
+        return found
 
     def _environment(self, env: Mapping[str, str]) -> list[str]:
         values = {**env, "TMPDIR": str(self._profile.temporary)}
@@ -157,7 +158,7 @@ class BubblewrapLauncher:
             raise ToolError("An environment variable contains a NUL character.")
         return [part for name, value in values.items() for part in ("--setenv", name, value)]
 
-    async def _watch(self, ours: socket.socket, stubs: Stubs) -> None:
+    async def _watch(self, ours: socket.socket, held: ExitStack) -> None:
         """Serve the proxy while the sandbox runs; clean up when it has ended."""
         loop = asyncio.get_running_loop()
         ours.setblocking(False)
@@ -171,7 +172,7 @@ class BubblewrapLauncher:
             if server is not None:
                 server.close()
             ours.close()
-            stubs.release()
+            held.close()
 
 
 async def _received(channel: socket.socket) -> socket.socket | None:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from agent.sandbox.filter import MACHINES
 from agent.sandbox.launcher import BubblewrapLauncher
 from tools.shell import Launch
 from tools.text import cap, clean
@@ -63,7 +64,7 @@ print(json.dumps({
     "inside_writable": not refused(lambda: write(project + "/inside")),
     "start_processes": not refused(start_a_process),
     "write_outside": refused(lambda: write(outside + "/written")),
-    "write_system": refused(lambda: write("/etc/sandbox-probe")),
+    "write_system": refused(lambda: os.close(os.open("/etc", os.O_TMPFILE | os.O_WRONLY))),
     "create_protected": refused(lambda: write(project + "/.mcp.json")),
     "change_protected": refused(lambda: write(project + "/.git/config")),
     "replace_protected": refused(lambda: os.rename(project + "/.git", project + "/moved")),
@@ -121,10 +122,10 @@ def probe() -> SandboxReport:
     """Run the real profile once and try to get out. Takes a tenth of a second, once per process. Never raises."""
     if not sys.platform.startswith("linux"):
         return SandboxReport("none", reason="bubblewrap needs Linux")
+    if os.uname().machine not in MACHINES:
+        return SandboxReport("none", reason=f"there is no system-call filter for {os.uname().machine}")
     try:
         results = _attempts()
-    except LookupError:
-        return SandboxReport("none", reason=f"there is no system-call filter for {os.uname().machine}")
     except (ToolError, OSError, subprocess.SubprocessError, ValueError) as error:
         return SandboxReport("none", reason=clean(cap(str(error).strip(), 300)))
     failed = [name for name, held in results.items() if not held]
@@ -160,7 +161,7 @@ def _attempts() -> Mapping[str, bool]:
 
 def _run(argv: list[str], project: Path, temporary: Path) -> dict[str, bool]:
     launcher = BubblewrapLauncher([project], temporary)
-    stubs, lifeline, launch = launcher.prepare(Launch(argv, {"PATH": os.defpath}), project)
+    held, lifeline, launch = launcher.prepare(Launch(argv, {"PATH": os.defpath}), project)
     try:
         done = subprocess.run(
             launch.argv,
@@ -174,7 +175,7 @@ def _run(argv: list[str], project: Path, temporary: Path) -> dict[str, bool]:
         )
     finally:
         lifeline.close()
-        stubs.release()
+        held.close()
     if done.returncode != 0:
         raise ToolError(done.stderr.decode(errors="replace") or f"bubblewrap ended with code {done.returncode}")
     results = json.loads(done.stdout)

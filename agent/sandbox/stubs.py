@@ -1,10 +1,10 @@
 """Places held for protected names that do not exist: empty directories, made before a sandbox starts and removed after.
 
 A mount needs something to lie on, so an absent `.mcp.json` becomes an empty, covered directory while a command runs.
-Directories, because removing one can never remove content. They may only be removed when no sandbox is running on the
-project, in this or another process: removing a mount point from outside silently takes the mount away inside. So every
-sandbox holds a shared lock on a record of what was made; whoever gets the lock alone, removes what the record names.
-After a crash the last sandbox of the next run does.
+Directories, because removing one can never remove content. They may only be removed when no sandbox runs on the
+directory, in this or another process: removing a mount point from outside silently takes the mount away inside. So
+every sandbox holds a shared lock on a record of what was made; whoever gets the lock alone removes what the record
+names. After a crash the last sandbox of the next run does.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from agent.session.journal import state_home
 
 
 class Stubs:
-    """The stubs one running sandbox relies on. Take it before looking at what exists; `release` when it has ended."""
+    """What one running sandbox relies on in one directory. Take it before looking at what exists; `release` afterwards."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, root: Path) -> None:
         """Raises `OSError` where the state directory cannot be written."""
         directory = state_home() / "sandbox"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path = directory / f"{hashlib.sha256(os.fsencode(project)).hexdigest()[:32]}.stubs"
+        self._path = directory / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:32]}.stubs"
         self._fd = self._lock()
 
     def _lock(self) -> int:
-        """The record, held together with every other sandbox of the project."""
+        """The record, held together with every other sandbox of the directory."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
             fd = os.open(self._path, flags, 0o600)

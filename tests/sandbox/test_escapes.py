@@ -175,7 +175,7 @@ def test_no_attempt_gets_out(sandboxed: Field, attack: dict[str, Any]) -> None:
         pytest.skip("root is exempt from the limit on processes")
     output = sandboxed.outcome["results"][attack["name"]]
     assert "TRIED" in output
-    assert "ESCAPED" not in output
+    assert "ESCAPED" not in output.split()  # as a word: bash quotes the text of a command that was killed
 
 
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if a.get("control")], ids=lambda attack: attack["name"])
