@@ -8,6 +8,7 @@ not believed are left out (Claude Code documentation on memory, August 2026).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -121,13 +122,13 @@ class _Reader:
             if not self.places.believes(directory):
                 self.dropped.append(remark("untrusted", path, what=path.name))
                 return
-            if not path.resolve().is_relative_to(root):
+            if not _real(path).is_relative_to(root):
                 self.dropped.append(remark("outside", path, what=path.name, root=root))
                 return
         self._read(path, level, root, None, 0)
 
     def _read(self, path: Path, level: Level, root: Path, importer: Path | None, depth: int) -> None:
-        real = path.resolve()
+        real = _real(path)
         if real in self.seen:
             return
         self.seen.add(real)
@@ -163,10 +164,10 @@ class _Reader:
         try:
             if path is None or not path.is_file():
                 return
-            real = path.resolve()
-        except (OSError, ValueError, RuntimeError):  # too long, a NUL, a loop of links
+            real = _real(path)
+        except (OSError, ValueError):  # too long, or a NUL
             return
-        if level != "managed" and not real.is_relative_to(root.resolve()):
+        if level != "managed" and not real.is_relative_to(_real(root)):
             self.dropped.append(remark("outside", importer, what=f"@{name}", root=root))
         elif paths.credentials(paths.locate(str(path), importer.parent, self.places.home), self.places.home):
             self.dropped.append(remark("credentials", importer, what=f"@{name}"))
@@ -187,6 +188,11 @@ class _Reader:
             except (OSError, ValueError):
                 continue
         return None
+
+
+def _real(path: Path) -> Path:
+    """`path` with links followed; unlike `Path.resolve`, a loop of links is no error."""
+    return Path(os.path.realpath(path))
 
 
 def _imports(text: str) -> Iterator[str]:

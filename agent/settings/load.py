@@ -8,6 +8,7 @@ settings, August 2026). A file that cannot be used is a remark in `problems`; wh
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,7 +91,7 @@ def load_settings(places: Places, *, flag: str | None = None) -> Settings:
         rules=_rules(layers, bool(policy.get("allowManagedPermissionRulesOnly")), problems, dropped),
         mode=_mode(layers, bypass_allowed, problems, dropped),
         bypass_allowed=bypass_allowed,
-        directories=tuple(_directory(path, places) for path in permissions.get("additionalDirectories", ())),
+        directories=_directories(permissions.get("additionalDirectories", ()), places, problems),
         hooks=_hooks(layers, policy, dropped),
         env=_environment(values.get("env", {}), problems),
         model=values.get("model") or None,
@@ -252,6 +253,12 @@ def _environment(values: Mapping[str, Any], problems: list[Remark]) -> dict[str,
     return env
 
 
-def _directory(path: str, places: Places) -> Path:
-    expanded = places.home / path[2:] if path.startswith("~/") else Path(path)
-    return (places.cwd / expanded).resolve()
+def _directories(named: Sequence[str], places: Places, problems: list[Remark]) -> tuple[Path, ...]:
+    found = []
+    for name in named:
+        expanded = places.home / name[2:] if name.startswith("~/") else Path(name)
+        try:
+            found.append(Path(os.path.realpath(places.cwd / expanded)))
+        except ValueError as error:
+            problems.append(remark("wrong_type", "additionalDirectories", what=name, why=error))
+    return tuple(found)

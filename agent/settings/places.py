@@ -83,7 +83,8 @@ class Places:
         """
         root = next((path for path in (self.cwd, *self.cwd.parents) if (path / ".git").exists()), self.cwd)
         above = (path for path in (self.cwd, *self.cwd.parents) if path.is_relative_to(root))
-        return tuple(path for path in above if (path / ".claude").resolve() != self.user.resolve())
+        users = os.path.realpath(self.user)
+        return tuple(path for path in above if os.path.realpath(path / ".claude") != users)
 
 
 def _managed_directory() -> Path:

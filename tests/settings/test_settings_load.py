@@ -113,6 +113,19 @@ def test_further_directories_are_absolute(world: World) -> None:
     assert found.directories == (world.repo / "lib", world.user.parent / "notes", Path("/srv"))
 
 
+def test_a_directory_that_cannot_be_one_is_named(world: World) -> None:
+    (world.cwd / "loop").symlink_to("loop")
+    world.settings("user", {"permissions": {"additionalDirectories": ["a\0b", "loop", "ok"]}})
+    found = load_settings(world.places())
+    assert found.directories == (world.cwd / "loop", world.cwd / "ok")
+    assert len(found.problems) == 1
+
+
+def test_a_loop_of_links_for_a_folder(world: World) -> None:
+    (world.cwd / ".claude").symlink_to(".claude")
+    assert load_settings(world.places()).dropped == ()
+
+
 @pytest.mark.parametrize(("written", "mode"), [("manual", "default"), ("plan", "plan"), ("sideways", None)])
 def test_modes(world: World, written: str, mode: str | None) -> None:
     world.settings("user", {"permissions": {"defaultMode": written}})
