@@ -20,7 +20,7 @@ from agent.session.journal import state_home
 
 
 class Stubs:
-    """What one running sandbox relies on in one directory. Take it before looking at what exists; `release` afterwards."""
+    """What a running sandbox relies on in one directory. Take it before looking at what exists, `release` it after."""
 
     def __init__(self, root: Path) -> None:
         """Raises `OSError` where the state directory cannot be written."""

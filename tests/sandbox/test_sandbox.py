@@ -155,6 +155,19 @@ async def test_a_flood_of_output_is_cut_off(ctx: ToolContext) -> None:
     assert "wrote more than 64 MB" in str(result.content)
 
 
+async def test_added_directories_are_writable_and_protected_too(ctx: ToolContext, tmp_path: Path) -> None:
+    added = tmp_path / "added"
+    (added / ".vscode").mkdir(parents=True)
+    shell(ctx).launcher = BubblewrapLauncher([ctx.root, added], ctx.scratch / "tmp")
+    command = (
+        "cd ../added && echo x > file; echo x > .mcp.json; echo x > .vscode/tasks.json; mkdir .git/hooks; ls -A .vscode"
+    )
+    await run(ctx, command)
+    await settled(ctx)
+    assert names(added) == [".vscode", "file"]
+    assert names(added / ".vscode") == []
+
+
 async def test_background_tasks_run_and_stop_in_the_sandbox(ctx: ToolContext, project: Path) -> None:
     started = await run(ctx, "echo begun; touch /etc/x; sleep 300", run_in_background=True)
     output = Path(started.data["persistedOutputPath"])
