@@ -10,15 +10,18 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from agent.sandbox import filter as system_calls
 from agent.sandbox.profile import Profile
 from agent.sandbox.protect import Protection, find_nested, protect
-from agent.sandbox.proxy import DomainProxy
 from agent.sandbox.stubs import Stubs
 from tools.shell import Launch
 from tools.tool import ToolError
+
+if TYPE_CHECKING:
+    from agent.sandbox.proxy import DomainProxy
 
 _PROGRAMS = ("/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap")
 _MOST_PROCESSES = 1024
@@ -90,8 +93,7 @@ class BubblewrapLauncher:
         for root, nested in self._nested.items():
             protect(root, nested)  # what cannot be protected is better said now than at the first command
         self._filter = system_calls.program()
-        domains = tuple(domains)
-        self._proxy = DomainProxy(domains) if domains else None
+        self._proxy = _proxy(tuple(domains))
         self._running: set[asyncio.Future[None]] = set()
         self._handed_out: WeakSet[Descriptors] = WeakSet()
 
@@ -173,6 +175,14 @@ class BubblewrapLauncher:
                 server.close()
             ours.close()
             held.close()
+
+
+def _proxy(domains: Sequence[str]) -> DomainProxy | None:
+    if not domains:
+        return None
+    from agent.sandbox.proxy import DomainProxy
+
+    return DomainProxy(domains)
 
 
 async def _received(channel: socket.socket) -> socket.socket | None:
