@@ -45,8 +45,8 @@ class RepeatGuard:
             )
         if seen.times >= REFUSED_AT - 1:
             return (
-                f"Not run: this exact call of {name} gave the same result {seen.times} times, and nothing else was written "
-                "in between. The result is above. Change the input, change a file, or say what you are stuck on."
+                f"Not run: this exact call of {name} gave the same result {seen.times} times, and nothing else was "
+                "written in between. The result is above. Change the input, change a file, or say what you are stuck on."
             )
         return None
 
@@ -63,8 +63,8 @@ class RepeatGuard:
         if seen.times < TOLD_AT:
             return None
         return (
-            f"[This exact call gave this exact result {seen.times} times, with nothing else written in between. Repeating "
-            f"it will not help; the {REFUSED_AT}th time it is not run.]"
+            f"[This exact call gave this exact result {seen.times} times, with nothing else written in between. "
+            f"Repeating it will not help; the {REFUSED_AT}th time it is not run.]"
         )
 
     def denied(self, name: str, tool_input: Mapping[str, Any]) -> None:
