@@ -59,7 +59,6 @@ class Setting:
     skills: Mapping[str, Skill] = field(default_factory=dict)
     choose: Callable[[str], Model] | None = None
     session: Path | None = None
-    limits: TreeLimits = field(default_factory=TreeLimits)
 
 
 @dataclass(frozen=True, slots=True)

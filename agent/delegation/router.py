@@ -11,11 +11,12 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from agent.calls import _current_call
 from agent.definition import AgentDefinition
-from agent.delegation.child import Child, Setting, assemble, may_spawn
+from agent.delegation.child import Child, Setting, TreeLimits, assemble, may_spawn
 from agent.delegation.claims import Claims
 from agent.delegation.messages import report_of, task_message
 from agent.delegation.order import Order
@@ -39,19 +40,26 @@ _EARLIER = 4000  # characters of a report kept for agents that depend on it
 class Tree:
     """What all agents of a run share. `ended` maps agent ids to the agent's name and how it ended."""
 
-    slots: asyncio.Semaphore
+    limits: TreeLimits = field(default_factory=TreeLimits)
+    slots: asyncio.Semaphore = field(init=False)
     started: int = 0
     claims: Claims = field(default_factory=Claims)
     ended: dict[str, tuple[str, str]] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.slots = asyncio.Semaphore(self.limits.at_once)
+
 
 class Router:
-    """The `Delegator` of one agent. `serve` tells it whose; `requests` are those that leave the run unfulfilled."""
+    """The `Delegator` of one agent. `serve` tells it whose; `requests` are those that leave the run unfulfilled.
 
-    def __init__(self, setting: Setting, tree: Tree | None = None, depth: int = 0) -> None:
-        self._setting = setting
-        self._tree = tree or Tree(asyncio.Semaphore(setting.limits.at_once))
+    `setting` is asked for with the first request: most runs delegate nothing and need not have read a sibling's file.
+    """
+
+    def __init__(self, setting: Callable[[], Setting], tree: Tree | None = None, depth: int = 0) -> None:
+        self._make_setting = setting
+        self._tree = tree or Tree()
         self._depth = depth
         self._order = Order()
         self._shares: dict[str, Share] = {}
@@ -64,6 +72,10 @@ class Router:
     def serve(self, talk: Conversation, agent: AgentDefinition) -> None:
         """Delegate for this conversation from now on."""
         self._parent, self._name, self._spawnable = talk, agent.name, agent.spawnable
+
+    @cached_property
+    def _setting(self) -> Setting:
+        return self._make_setting()
 
     @property
     def requests(self) -> list[DelegationRequest]:
@@ -105,7 +117,7 @@ class Router:
 
     def _refusal(self, agent: AgentDefinition, resume: str | None) -> str | None:
         """Why this agent may not be started, or None."""
-        limits = self._setting.limits
+        limits = self._tree.limits
         if agent.name == self._name:
             return "That is the agent that asks. Do the task yourself."
         if self._spawnable is not None and fold(agent.name) not in map(fold, self._spawnable):
@@ -153,7 +165,7 @@ class Router:
         assert self._parent is not None, "serve() comes first"  # noqa: S101 - a mistake of the program, not of a run
         if refusal := self._refusal(agent, resume):  # others may have been started since
             return _refused(agent.name, refusal)
-        limits = self._setting.limits
+        limits = self._tree.limits
         share = share_of(
             self._parent.ledger,
             self._shares.values(),
@@ -205,7 +217,8 @@ class Router:
 
     def _let_it_delegate(self, child: Child, agent: AgentDefinition) -> None:
         calls = child.talk.calls
-        below = Router(replace(self._setting, pool=calls.tools), self._tree, self._depth + 1)
+        setting = replace(self._setting, pool=calls.tools)
+        below = Router(lambda: setting, self._tree, self._depth + 1)
         below.serve(child.talk, agent)
         below._elsewhere = self._elsewhere
         calls.context.delegator = below

@@ -15,7 +15,7 @@ from agent.budget import Ledger, Limits
 from agent.calls import CallRunner
 from agent.definition import AgentDefinition, Orchestration
 from agent.delegation.child import Setting, TreeLimits
-from agent.delegation.router import Router
+from agent.delegation.router import Router, Tree
 from agent.delegation.tool import agent_tool
 from agent.events import Event, RunStarted
 from agent.loop import Conversation, drive
@@ -120,8 +120,8 @@ def family(tmp_path: Path) -> Build:
         everything |= pool or {}
         parent = boss or definition("boss")
         known = {agent.name: agent for agent in [parent, *agents]}
-        setting = Setting(agents=known, pool=everything, session=journal.directory, limits=tree or TreeLimits())
-        router = Router(setting)
+        setting = Setting(agents=known, pool=everything, session=journal.directory)
+        router = Router(lambda: setting, Tree(tree or TreeLimits()))
         context = ToolContext(
             root=root,
             cwd=root,
