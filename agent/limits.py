@@ -46,7 +46,7 @@ class RepeatGuard:
         if seen.times >= REFUSED_AT - 1:
             return (
                 f"Not run: this exact call of {name} gave the same result {seen.times} times, and nothing else was "
-                "written in between. The result is above. Change the input, change a file, or say what you are stuck on."
+                "written in between. The result is above. Change the input or a file, or say what you are stuck on."
             )
         return None
 
