@@ -279,8 +279,10 @@ class Passage:
 _MOST_PASSAGES, _MOST_FACTS, _PASSAGE = 4, 12, 2_000
 _WORD = re.compile(r"[a-z0-9][a-z0-9.+#-]*[a-z0-9+#]|[가-힣]{2,}")
 _COMMON = frozenset(
-    ("the", "and", "for", "how", "what", "with", "does", "are", "from", "into", "use", "using", "can", "set")
-    + ("org", "project", "docs", "doc", "www", "com")
+    {
+        *("the", "and", "for", "how", "what", "with", "does", "are", "from", "into", "use", "using", "can", "set"),
+        *("org", "project", "docs", "doc", "www", "com"),
+    }
 )
 _DATE = re.compile(r"\b20\d\d-\d\d\b")
 _MONTH = re.compile(

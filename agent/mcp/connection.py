@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -125,6 +126,8 @@ class Connection:
             from mcp.types import Implementation
         except ImportError as error:
             raise RuntimeError("MCP servers need an extra package: pip install 'expert-devops[mcp]'.") from error
+        for name in ("mcp", "client"):  # the library's loggers would print a server's raw bytes on the terminal
+            logging.getLogger(name).addHandler(logging.NullHandler())
         config = self.config
         async with AsyncExitStack() as stack:
             if config.url is not None:

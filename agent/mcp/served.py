@@ -1,0 +1,329 @@
+"""What this agent offers to other programs over MCP: the eight steps, single looks at a project, and free tasks.
+
+The tools are ours like any other; `agent.mcp.server` serves them. They stay inside the directory the server was started
+for, and use the model it was started with: a client chooses neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from tools.devops.types import to_json
+from tools.ports import Answers, Asker, NeedsInput, PermissionAnswer, PermissionRequest, Question
+from tools.secrets import Redactor
+from tools.text import clean
+from tools.tool import Tool, ToolContext, ToolError, ToolResult, tool
+
+if TYPE_CHECKING:
+    from agent.api import Agent
+    from agent.events import Event
+    from agent.result import Result
+    from agent.workflow.run import WorkflowRun
+
+_MOST_TEXT = 100_000
+
+Directory = Annotated[str, Field(description="The project, relative to the directory this server was started for.")]
+Spec = Annotated[str | None, Field(description="SPEC id or path; without it the project's SPEC is found.")]
+Given = Annotated[
+    dict[str, str] | None, Field(description="Answers given beforehand, by question key, header or text.")
+]
+Session = Annotated[str | None, Field(description="A session id from an earlier result, to go on with it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How runs are made. Kept in `ctx.state["serving"]`."""
+
+    model: str = "auto"
+    turns: int = 200
+    cost_usd: float | None = None
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+@tool("detect", effects={"reads"})
+async def detect(ctx: ToolContext, directory: Directory = ".") -> ToolResult:
+    """Tell what a project is: deploy units, stacks, commands, services, platforms, and what production still needs."""
+    from tools.devops.describe import project_text
+    from tools.devops.project import scan_project
+
+    data = to_json(await _attempt(scan_project, _inside(ctx, directory)))
+    return ToolResult(clean(project_text(data)), data=data)
+
+
+@tool("spec", effects={"reads"})
+async def spec(ctx: ToolContext, directory: Directory = ".", spec: Spec = None) -> ToolResult:
+    """Tell what the SPEC says on deployment, each value stated, excluded or not stated, with the line it stands in."""
+    from tools.devops.describe import spec_text
+    from tools.devops.spec import read_spec
+
+    root = _inside(ctx, directory)
+    data = to_json(await _attempt(read_spec, root, _inside_spec(root, spec)))
+    return ToolResult(clean(spec_text(data)), data=data)
+
+
+@tool("check", effects={"reads", "runs"})
+async def check(
+    ctx: ToolContext,
+    directory: Directory = ".",
+    kinds: Annotated[list[str] | None, Field(description="Only these gates; without it, all.")] = None,
+) -> ToolResult:
+    """Run every gate (schemas, linters, cross-file rules) on the deployment files that are there; no model.
+
+    What could not be checked is said to be not verified; it never counts as passed.
+    """
+    from tools.devops.checks import run_checks, to_text
+    from tools.devops.checks import to_json as report_json
+
+    root = _inside(ctx, directory)
+    report = await _attempt(lambda: run_checks(root, kinds=kinds))
+    return ToolResult(clean(to_text(report)), data=json.loads(report_json(report)))
+
+
+@tool("explain", effects={"reads"})
+async def explain(
+    ctx: ToolContext,
+    tool: Annotated[str, Field(min_length=1, description="A tool's name, for example Bash.")],
+    input: Annotated[dict[str, Any], Field(description='The call\'s input, for example {"command": "git push"}.')],  # noqa: A002 - the batch form's name
+    allow: Annotated[list[str], Field(description="Permission rules that allow.")] = [],  # noqa: B006 - never changed
+    ask: Annotated[list[str], Field(description="Rules that ask.")] = [],  # noqa: B006 - never changed
+    deny: Annotated[list[str], Field(description="Rules that deny.")] = [],  # noqa: B006 - never changed
+    mode: Literal["default", "acceptEdits", "plan", "auto", "dontAsk", "bypassPermissions"] = "default",
+    directory: Directory = ".",
+) -> ToolResult:
+    """Tell what a tool call would be decided under given permission rules, by which rule, and why. Nothing is run."""
+    from agent.permissions import explain_batch
+
+    rules = {"allow": allow, "ask": ask, "deny": deny}
+    case = {"rules": rules, "mode": mode, "cwd": str(_inside(ctx, directory)), "tool": tool, "input": input}
+    answer = json.loads(next(iter(explain_batch([json.dumps(case)]))))
+    return ToolResult(clean(f"{answer['decision']}: {answer['reason']}"), data=answer)
+
+
+# --- working --------------------------------------------------------------------------------------------------------
+
+
+@tool("run", effects={"reads", "writes", "runs", "network", "asks"})
+async def run(
+    ctx: ToolContext,
+    directory: Directory = ".",
+    spec: Spec = None,
+    first_step: Annotated[int, Field(ge=1, le=8)] = 1,
+    last_step: Annotated[int, Field(ge=1, le=8)] = 8,
+    dry_run: Annotated[bool, Field(description="Show what would be written; write nothing.")] = False,
+    answers: Given = None,
+    take_defaults: Annotated[bool, Field(description="Take documented defaults for what nobody answers.")] = False,
+    session: Session = None,
+) -> ToolResult:
+    """Make a project deployable in eight verified steps: requirements, platform, design, files, CI/CD, secrets,
+    monitoring, hand-overs.
+
+    Questions that only the user can answer are asked through the client. Where it cannot ask, the result has status
+    `needs_input` with the questions and a session id: call again with both `session` and `answers`.
+    """
+    from agent.workflow.run import WorkflowRun
+
+    root = _inside(ctx, directory)
+    if session is not None:
+        workflow = _workflow_of(session, root)
+    else:
+        if last_step < first_step:
+            raise ToolError("last_step lies before first_step.")
+        steps = tuple(range(first_step, last_step + 1))
+        workflow = WorkflowRun(root=root, spec=_inside_spec(root, spec), steps=steps, dry_run=dry_run)
+        await _attempt(workflow.read_spec)
+    agent = _agent(ctx, root, answers, take_defaults, mode="acceptEdits")
+    return await _work(ctx, agent, "" if session else workflow.prompt(), session, workflow)
+
+
+@tool("delegate", effects={"reads", "writes", "runs", "network", "asks"})
+async def delegate(
+    ctx: ToolContext,
+    task: Annotated[str, Field(min_length=1, max_length=50_000, description="What to do, and how to see it done.")],
+    directory: Directory = ".",
+    to: Annotated[str, Field(description="expert-devops, or a sibling such as expert-backend.")] = "expert-devops",
+    answers: Given = None,
+    session: Session = None,
+) -> ToolResult:
+    """Hand a task in words to the DevOps expert or a sibling; it works in the project under its own permissions.
+
+    Calls that no rule allows are put to the user through the client; where it cannot ask, they are refused.
+    """
+    from agent.definition import builtin_agents
+    from agent.names import resolve_agent_name
+
+    agents = builtin_agents()
+    if (name := resolve_agent_name(to)) not in agents:
+        raise ToolError(f"There is no agent {clean(to)[:60]!r}. There are: {', '.join(sorted(agents))}.")
+    agent = _agent(ctx, _inside(ctx, directory), answers, take_defaults=False, mode="default")
+    agent.definition = agents[name]
+    return await _work(ctx, agent, task, session, None)
+
+
+SERVED: tuple[Tool, ...] = (run, check, detect, spec, explain, delegate)
+
+
+def _agent(ctx: ToolContext, root: Path, answers: Mapping[str, str] | None, take_defaults: bool, mode: Any) -> Agent:
+    from agent.api import Agent
+    from agent.budget import Limits
+
+    serving: Serving = ctx.state.get("serving") or Serving()
+    return Agent(
+        cwd=root,
+        model=serving.model,
+        mode=mode,
+        limits=Limits(turns=serving.turns, cost_usd=serving.cost_usd),
+        asker=_GivenFirst(answers or {}, ctx.asker, take_defaults),
+    )
+
+
+async def _work(
+    ctx: ToolContext, agent: Agent, prompt: str, session: str | None, workflow: WorkflowRun | None
+) -> ToolResult:
+    """Run to the end, saying what happens. When the call is cancelled, the run is interrupted and its journal whole."""
+    from agent.api import result_json
+    from agent.session.journal import SessionError
+
+    try:
+        going = agent.start(prompt, resume=session, workflow=workflow)
+        async with aclosing(going.__aiter__()) as events:  # type: ignore[type-var]  # an async generator
+            async for event in events:
+                if line := _line(event):
+                    ctx.progress(line)
+    except SessionError as error:
+        raise ToolError(str(error)) from error
+    redactor = Redactor.from_environment(os.environ)
+    data = redactor.json(result_json(going.result))
+    text = redactor.text(_told(going.result))[:_MOST_TEXT]
+    failed = going.result.status not in ("completed", "needs_input")
+    return ToolResult(clean(text), is_error=failed, data=data)
+
+
+def _told(result: Result) -> str:
+    """The result for the model at the other end: status and session first, then questions or reasons, the report."""
+    from agent.result import NeedsInput as Unanswered
+    from agent.workflow.report import to_markdown
+
+    parts = [f"Status: {result.status}. Session: {result.session_id}."]
+    if isinstance(result, Unanswered):
+        for question in result.questions:
+            options = ", ".join(option.label for option in question.options)
+            parts.append(f"Question `{question.key or question.question}`: {question.question} ({options})")
+    if reason := getattr(result, "reason", ""):
+        parts.append(str(reason))
+    parts += [
+        f"Requested of {request.to}: {request.subject}. It has not been started; carry it out or say so."
+        for request in result.delegations
+    ]
+    parts.append(to_markdown(result.report) if result.report else result.text)
+    return "\n\n".join(filter(None, parts))
+
+
+def _line(event: Event) -> str:
+    """One line for an event a person may want to see; empty for the rest."""
+    from agent.events import Notice, StepChanged, ToolProgress, ToolStarted
+
+    match event:
+        case StepChanged():
+            return f"{event.step}/8 {event.status}"
+        case ToolStarted():
+            subject = next((str(value) for value in event.input.values() if isinstance(value, str)), "")
+            return f"{event.tool} {subject}".strip()
+        case ToolProgress():
+            return f"{event.tool}: {event.line}"
+        case Notice():
+            return event.text
+        case _:
+            return ""
+
+
+@dataclass(slots=True)
+class _GivenFirst:
+    """Answers given with the call first, then the person at the client, then documented defaults if wanted."""
+
+    given: Mapping[str, str]
+    person: Asker
+    take_defaults: bool
+    _asked: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def questions(self, questions: Sequence[Question]) -> Answers:
+        from agent.askers import Headless
+
+        values: dict[str, str] = {}
+        assumed: set[str] = set()
+        rest = []
+        headless = Headless(self.given, take_defaults=self.take_defaults)
+        for question in questions:
+            try:
+                answer = await headless.questions([question])
+            except NeedsInput:
+                rest.append(question)
+            else:
+                values |= answer
+                assumed |= answer.assumed
+        if rest:
+            async with self._asked:
+                values |= await self.person.questions(rest)
+        return Answers(values, assumed)
+
+    async def permission(self, request: PermissionRequest) -> PermissionAnswer:
+        async with self._asked:
+            return await self.person.permission(request)
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def _inside(ctx: ToolContext, directory: str) -> Path:
+    """A directory within the server's; nothing else is touched, whatever a client asks for."""
+    root = ctx.root.resolve()
+    try:
+        path = (root / directory).resolve()
+        inside = path.is_relative_to(root) and path.is_dir()
+    except (OSError, ValueError):
+        inside = False
+    if not inside:
+        raise ToolError(f"{clean(directory)[:200]!r} is no directory inside {root}, which this server was started for.")
+    return path
+
+
+def _inside_spec(root: Path, spec: str | None) -> str | None:
+    """A SPEC by id, or by a path within the project."""
+    if spec is not None and not (root / spec).resolve().is_relative_to(root):
+        raise ToolError(f"The SPEC {clean(spec)[:200]!r} lies outside the project.")
+    return spec
+
+
+def _workflow_of(session: str, root: Path) -> WorkflowRun:
+    from agent.session.journal import SessionError, find_session
+    from agent.session.resume import restore
+    from agent.workflow.run import WorkflowRun
+
+    try:
+        options = restore(find_session(session, root)).started.workflow
+    except SessionError as error:
+        raise ToolError(str(error)) from error
+    if options is None or not Path(options["root"]).resolve().is_relative_to(root):
+        raise ToolError(f"Session {clean(session)[:60]} is no run of the eight steps in {root}.")
+    return WorkflowRun.from_options(options)
+
+
+async def _attempt(work: Any, *arguments: Any) -> Any:
+    """Blocking work in a thread; its known failures are the caller's to read."""
+    from tools.devops.project import ProjectError
+    from tools.devops.spec import SpecError
+
+    try:
+        return await asyncio.to_thread(work, *arguments)
+    except (ProjectError, SpecError, ValueError) as error:
+        raise ToolError(clean(str(error))) from error
