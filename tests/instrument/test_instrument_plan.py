@@ -165,6 +165,27 @@ def test_two_engines_are_told(make: Make) -> None:
     assert plan.notes == ("/health asks engine (db.py); not asked: replica (db.py:2).",)
 
 
+def test_a_script_is_never_imported_for_its_engine(make: Make) -> None:
+    main = "from fastapi import FastAPI\napp = FastAPI()\n"
+    seed = "from sqlalchemy import create_engine\nengine = create_engine('a')\nengine.connect()\n"
+    assert "import engine" not in after(make(fastapi(main, seed=seed)), "main.py")
+    used = "from fastapi import FastAPI\nimport seed\napp = FastAPI()\n"
+    assert "from seed import engine" in after(make(fastapi(used, seed=seed)), "main.py")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("app = FastAPI(title='x', dependencies=[Depends(user)])", "dependencies are asked for every route"),
+        ("app = FastAPI()\napp.add_middleware(TrustedHostMiddleware)", "TrustedHostMiddleware refuses"),
+    ],
+)
+def test_what_stands_before_the_probes_is_told(line: str, told: str, make: Make) -> None:
+    plan = planned(make(fastapi(f"from fastapi import FastAPI\n{line}\n")))
+    assert any(told in note for note in plan.notes)
+    assert planned(make(fastapi("from fastapi import FastAPI\napp = FastAPI()\n"))).notes == ()
+
+
 def test_present_django_logging_is_left_alone(make: Make) -> None:
     files = dict(PYTHON["django"].files)
     files["config/settings.py"] += "LOGGING = {'version': 1}\n"
@@ -243,6 +264,10 @@ def test_next_adds_to_a_present_start_up_file(make: Make) -> None:
     assert plan.added == ("health", "liveness")
     assert "metrics, json_logs" in plan.unsupported[0]
     assert not any("metrics" in change.path for change in plan.changes)
+    files = {**NODE["next"].files, "src/lib/json-console.ts": "export const mine = 1;\n"}
+    plan = planned(make(files))
+    assert plan.added == ("health", "liveness")
+    assert "src/lib/json-console.ts exists already" in plan.unsupported[0]
 
 
 def test_a_static_export_is_told(make: Make) -> None:

@@ -93,8 +93,58 @@ ENDING = st.sampled_from(["\n", "\r\n", "\n\n", "\r", ";\n"])
 
 def text_of(lines: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Known lines in any order with any line endings, and sometimes noise."""
-    piece = st.one_of(lines, st.text(max_size=12)) if lines is not PYTHON else st.one_of(lines, st.text(max_size=4))
+    piece = st.one_of(lines, st.text(max_size=6))
     return st.lists(st.tuples(piece, ENDING), max_size=9).map(lambda rows: "".join(a + b for a, b in rows))
+
+
+def around(needed: list[str], others: list[str]) -> st.SearchStrategy[str]:
+    """What makes an application, with harmless lines between."""
+    newline = st.sampled_from(["\n", "\r\n"])
+    extra = st.lists(st.lists(st.sampled_from(others), max_size=3), min_size=len(needed) + 1, max_size=len(needed) + 1)
+
+    def join(drawn: tuple[list[list[str]], str]) -> str:
+        between, ending = drawn
+        rows = [*between[0], *(row for line, more in zip(needed, between[1:], strict=True) for row in (line, *more))]
+        return "\n".join([*rows, ""]).replace("\n", ending)
+
+    return st.tuples(extra, newline).map(join)
+
+
+HARMLESS = [
+    "import os",
+    "x = 1  # é",
+    "y = 'a'; z = 2",
+    "def f():\n    import re\n    return re",
+    "@decorated\nclass C:\n    pass",
+    'text = """\nimport app\n"""',
+    "if x:\n\tpass\nelse:\n\tpass",
+    "engine = create_engine('sqlite://')",
+    "app.add_middleware(x)",
+    "\x0c",
+]
+HARMLESS_SCRIPT = [
+    "const a = `it's ${x ? `}` : '{'}`;",
+    "// it's } here",
+    "/* ( */",
+    "function f(a) {\n  return /[/)]/.test(a) ? 4 / 2 : {};\n}",
+    "const pool = new Pool({ max: 1 });",
+    "app.get('/', (q, s) => s.send('x'));",
+    "import { Pool } from 'pg';",
+    "export default f;",
+]
+MADE = {
+    "fastapi": ["from fastapi import FastAPI", "app = FastAPI(\n    title='x',\n)"],
+    "flask": ["import flask", "def make():\n    app = flask.Flask(__name__)\n    return app"],
+    "django": ["MIDDLEWARE = [\n    'a',\n]", "ROOT_URLCONF = 'main'", "urlpatterns = []"],
+}
+MADE_SCRIPT = {
+    "express": ["import express from 'express';", "const app = express();", "app.listen(1, () => {\n});"],
+    "nestjs": [
+        "@Module({ imports: [] })\nexport class AppModule {}",
+        "async function start() {\n  const app = await NestFactory.create(AppModule);\n}",
+    ],
+    "next": ["export async function register() {", "}"],
+}
 
 
 def plan(files: Mapping[str, str], framework: str, entry: str) -> Instrumentation:
@@ -132,6 +182,32 @@ def test_python_stays_python(main: str, framework: str) -> None:
         assert change.before is None or (parses(change.before) and kept(change.before, change.after))
     assert planned.added or planned.unsupported
     assert not set(planned.added) - set(READY)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(sorted(MADE)))
+def test_python_applications_are_found_and_kept(data: st.DataObject, framework: str) -> None:
+    main = data.draw(around(MADE[framework], HARMLESS))
+    planned = plan({"main.py": main, "requirements.txt": "sqlalchemy\n"}, framework, "main:app")
+    assert {"health", "liveness", "metrics", "json_logs"} <= set(planned.added)
+    edited = next(change for change in planned.changes if change.before is not None)
+    assert parses(edited.after)
+    assert kept(main, edited.after)
+    assert "\r\n" not in edited.after or edited.after.count("\n") == edited.after.count("\r\n")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.sampled_from(sorted(MADE_SCRIPT)))
+def test_script_applications_are_found_and_kept(data: st.DataObject, framework: str) -> None:
+    main = data.draw(around(MADE_SCRIPT[framework], HARMLESS_SCRIPT))
+    files = {"main.ts": main, "app.module.ts": main, "instrumentation.ts": main, "app/page.tsx": "", "package.json": ""}
+    planned = plan(files, framework, "main.ts")
+    assert {"health", "liveness", "metrics", "json_logs"} <= set(planned.added)
+    edited = [change for change in planned.changes if change.before is not None]
+    assert edited
+    for change in edited:
+        ScriptFile(change.after)
+        assert kept(main, change.after)
 
 
 @settings(max_examples=250, deadline=None)

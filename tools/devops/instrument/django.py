@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
-from tools.devops.instrument.flask import NEEDS_SERVER
+from tools.devops.instrument.flask import GUNICORN, NEEDS_SERVER
 from tools.devops.instrument.python_code import PythonFile
 from tools.devops.instrument.python_handles import SERVICES, own_connection, substitute
 from tools.devops.instrument.python_modules import entry_files, modules_of, open_python
@@ -146,6 +146,7 @@ def _settings(unit: Unit, draft: Draft, settings: tuple[str, PythonFile], packag
             file.edits.insert_after(len(file.edits.lines), "", "LOGGING = JSON_LOGGING")
             _put_first(file, "MIDDLEWARE", [f'"{name}.RequestIdMiddleware"'])
             draft.added.append("json_logs")
+            draft.notes.append(GUNICORN)
     if file.result() != unit.exact(path):
         draft.edited[path] = file.result()
     if "health" in unit.subjects:

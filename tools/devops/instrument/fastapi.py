@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.devops.instrument.python_routes import Framework, plan_routes
+from tools.devops.instrument.python_routes import Framework, plan_routes, seen_by
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft
 
@@ -24,6 +24,14 @@ _FASTAPI = Framework(
 
 def plan(unit: Unit) -> Draft:
     draft = plan_routes(_FASTAPI, unit)
+    if draft.edited:
+        draft.notes += seen_by(
+            unit,
+            {
+                r"FastAPI\([^)]*\bdependencies\s*=": "The application's own dependencies are asked for every route",
+                r"TrustedHostMiddleware": "TrustedHostMiddleware refuses probes that call by address",
+            },
+        )
     if "sigterm" in unit.subjects:
         draft.unsupported.append(
             "sigterm: the start command does not name its server. uvicorn and gunicorn finish running requests on "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.devops.instrument.python_routes import Framework, plan_routes
+from tools.devops.instrument.python_routes import Framework, plan_routes, seen_by
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft
 
@@ -18,6 +18,7 @@ _FLASK = Framework(
     metrics_imports=("from flask import Blueprint, Flask, Response, g, request",),
     logging_imports=("from flask import Flask, Response, request",),
 )
+GUNICORN = "gunicorn writes its own start and stop lines as plain text; set `logconfig_dict` in gunicorn.conf.py."
 NEEDS_SERVER = (
     "sigterm: the development server cuts running requests. Start with gunicorn, which finishes them on SIGTERM "
     "by itself; add it to the dependencies."
@@ -26,6 +27,12 @@ NEEDS_SERVER = (
 
 def plan(unit: Unit) -> Draft:
     draft = plan_routes(_FLASK, unit)
+    if draft.edited:
+        draft.notes += seen_by(
+            unit, {r"\.before_request\b": "A before_request hook of the application sees every request"}
+        )
+    if "json_logs" in draft.added:
+        draft.notes.append(GUNICORN)
     if "sigterm" in unit.subjects:
         draft.unsupported.append(NEEDS_SERVER)
     return draft

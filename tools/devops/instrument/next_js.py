@@ -11,7 +11,7 @@ from tools.devops.instrument.source import Unit, newline_of
 from tools.devops.instrument.types import Draft
 from tools.devops.render import Quoted
 
-_REGISTER = re.compile(r"(?m)^export\s+async\s+function\s+register\s*\(\)[^{\n]*\{[ \t]*$")
+_REGISTER = re.compile(r"(?m)^export\s+async\s+function\s+register\s*\(\)[^{\n]*\{[ \t]*\r?$")
 _AT_START = {"metrics": "request-metrics", "json_logs": "json-console"}
 
 
@@ -92,29 +92,36 @@ class _Files:
         """Modules that run once at start, called from the `instrumentation` file, which may be there already."""
         subjects = [name for name in _AT_START if name in self.unit.subjects]
         flags: dict[str, object] = {name: name in subjects for name in _AT_START}
+        taken = [name for name in subjects if self.unit.exists(f"{self.source}lib/{_AT_START[name]}.{self.ending}")]
+        if taken:
+            self._give_up(draft, subjects, f"{self.source}lib/{_AT_START[taken[0]]}.{self.ending} exists already")
+            return
         present = self.unit.folder.first(*(f"{self.source}instrumentation.{ending}" for ending in ("ts", "js")))
         if present:
             file = open_script(self.unit, present)
-            opening = (
-                re.search(r"(?m)^export\s+async\s+function\s+register\s*\(\)[^{\n]*\{[ \t]*$", file.masked)
-                if file
-                else None
-            )
+            opening = _REGISTER.search(file.masked) if file else None
             if file is None or opening is None:
-                told = ", ".join(subjects)
-                draft.unsupported.append(f"{told}: {present} has no `export async function register() {{` to add to.")
-                draft.added[:] = [subject for subject in draft.added if subject != "metrics"]
-                draft.new.pop(f"{self.source}app/metrics/route.{self.ending}", None)
+                self._give_up(draft, subjects, f"{present} has no `export async function register() {{` to add to")
                 return
             lines = self._render("next_register", **flags).splitlines()
             file.edits.insert_after(file.line_of(opening.start()), *(file.styled(line) for line in lines))
             draft.edited[present] = file.edits.result()
         else:
             draft.new[f"{self.source}instrumentation.{self.ending}"] = self._render("next_instrumentation", **flags)
+        if "json_logs" in subjects:
+            draft.notes.append(
+                "Next.js writes its banner before the start-up hook runs, so those lines stay plain text."
+            )
         for name in subjects:
             text = self._render(_AT_START[name].replace("-", "_"), routes=False, request_ids=False)
             draft.new[f"{self.source}lib/{_AT_START[name]}.{self.ending}"] = text
         draft.added += [subject for subject in subjects if subject not in draft.added]
+
+    def _give_up(self, draft: Draft, subjects: list[str], why: str) -> None:
+        """Leave out what cannot be started, the route of the metrics too: a route without counts would mislead."""
+        draft.unsupported.append(f"{', '.join(subjects)}: {why}. Nothing was added for them.")
+        draft.added[:] = [subject for subject in draft.added if subject not in subjects]
+        draft.new.pop(f"{self.source}app/metrics/route.{self.ending}", None)
 
     def _render(self, template: str, **values: object) -> str:
         return render_script(template, values, newline=self.newline, typed=self.typed)

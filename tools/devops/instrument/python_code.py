@@ -104,6 +104,15 @@ class PythonFile:
                     found[alias.asname or alias.name] = f"{lead}{separator}{alias.name}"
         return found
 
+    def only_declares(self) -> bool:
+        """Whether importing the file does nothing but define things: no call, loop or `with` on its own at top level."""
+        harmless = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef)
+        return all(
+            isinstance(node, (*harmless, ast.ClassDef, ast.If, ast.Try))
+            or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+            for node in self.tree.body
+        )
+
     def is_relative(self) -> bool:
         """Whether the file imports its neighbours with dots."""
         return any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in self.tree.body)

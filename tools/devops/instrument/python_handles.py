@@ -36,13 +36,13 @@ KINDS: dict[str, Kind] = {
     "engine": Kind(
         "database",
         ("sqlalchemy.create_engine", "sqlalchemy.engine.create_engine", "sqlmodel.create_engine"),
-        (_TEXT, "from sqlalchemy import Engine"),
+        (_TEXT, "from sqlalchemy.engine import Engine"),
         "Engine",
     ),
     "flask_sqlalchemy": Kind(
         "database",
         ("flask_sqlalchemy.SQLAlchemy",),
-        (_TEXT, "from sqlalchemy import Engine", "from flask_sqlalchemy import SQLAlchemy"),
+        (_TEXT, "from sqlalchemy.engine import Engine", "from flask_sqlalchemy import SQLAlchemy"),
         "SQLAlchemy",
     ),
     "async_pool": Kind(
@@ -162,7 +162,7 @@ def _elsewhere(modules: Modules, entry: str) -> list[Handle]:
     found = []
     for name in modules.files:
         file = open_python(modules.unit, name) if name != entry and _mentions(modules.unit, name) else None
-        if file:
+        if file and (modules.reaches(entry, name) or file.only_declares()):
             found += [_handle(one, name) for one in made(file) if one.at_module_level and one.callee in _MAKERS]
     return found
 

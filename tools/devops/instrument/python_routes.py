@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -59,6 +60,16 @@ def plan_routes(framework: Framework, unit: Unit) -> Draft:
         draft.added.append("json_logs")
     draft.edited[wiring.path] = wiring.result(framework.setup)
     return draft
+
+
+def seen_by(unit: Unit, patterns: Mapping[str, str]) -> list[str]:
+    """Notes on what else sees requests to the probes: pattern in the code -> what it does."""
+    sources = [text for _name, text in unit.folder.sources(".py")]
+    return [
+        f"{what}: let /health, /livez and /metrics through."
+        for pattern, what in patterns.items()
+        if any(re.search(pattern, text) for text in sources)
+    ]
 
 
 def _called(call: str) -> str:

@@ -168,7 +168,7 @@ class ScriptFile:
 
     @cached_property
     def semicolons(self) -> bool:
-        ends = re.findall(r"(?m)[;)\w'\"\]][ \t]*$", self.masked)
+        ends = re.findall(r"(?m)[;)\w'\"\]][ \t]*\r?$", self.masked)
         return len([end for end in ends if end.startswith(";")]) * 3 >= len(ends)
 
     @cached_property
@@ -197,7 +197,7 @@ class ScriptFile:
 
     def _head(self) -> int:
         """Lines that must stay first: a shebang and "use strict"."""
-        found = re.match(r"(?:#![^\n]*\n)?(?:\s*['\"]use \w+['\"];?[ \t]*\n)?", self.text)
+        found = re.match(r"(?:#![^\n]*\n)?(?:\s*['\"]use \w+['\"];?[ \t]*\r?\n)?", self.text)
         return self.text[: found.end()].count("\n") if found else 0
 
     def import_line(self, names: str, module: str) -> str:
