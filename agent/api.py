@@ -30,8 +30,9 @@ from agent.models.choose import choose_model
 from agent.models.port import Model
 from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.result import Failed, Interrupted, Outcome, Result
-from agent.session.journal import Journal, SessionError, find_session, new_session_id, session_directory
+from agent.session.journal import JOURNAL, Journal, SessionError, find_session, new_session_id, session_directory
 from agent.session.resume import Restored, restore
+from agent.shelter import Confined
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
 from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
@@ -43,6 +44,7 @@ from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
+    from agent.hooks import Handler, Hooks
     from agent.permissions import Mode, PermissionEngine, Rules
     from agent.workflow.run import WorkflowRun
 
@@ -56,6 +58,7 @@ class Agent:
 
     `model` is a `Model`, or a name: `auto` (Claude when a key is set, else the playbook), `playbook`, a model id.
     `tools` replaces the built-in ones; those named by the definition are offered. `rules` and `mode` are permissions.
+    `hooks` run at their events. `sandbox` confines shell commands where the system can, and says so where it cannot.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -67,6 +70,8 @@ class Agent:
     limits: Limits = field(default_factory=Limits)
     asker: Asker = field(default_factory=Headless)
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    hooks: Sequence[Handler] = ()
+    sandbox: bool = True
 
     def start(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Run:
         """Begin a run in the current event loop. `resume` is a session id; `workflow` demands verified steps."""
@@ -175,7 +180,10 @@ class _Setup:
                 "tools": tool_definitions(tools.values()),
             }
         )
-        calls = CallRunner(tools, context, engine, redactor, self.emit)
+        hooks = self._hooks(cwd, directory, context, redactor)
+        if agent.sandbox and "Bash" in tools:
+            tools["Bash"] = Confined(tools["Bash"], self.emit)
+        calls = CallRunner(tools, context, engine, redactor, self.emit, hooks=hooks)
         only_readable(context, lambda path: _may_read(calls, path))
         talk = Conversation(
             session_id=self.session_id,
@@ -186,6 +194,7 @@ class _Setup:
             ledger=Ledger(agent.limits),
             emit=self.emit,
             prompt=redactor.text(prompt),
+            hooks=hooks,
         )
         notices = [*agent.definition.warnings, *warnings, *missing]
         self.emit(
@@ -222,6 +231,20 @@ class _Setup:
             granted_paths=_CI_FILES if self._workflow else (),
             exact=ALWAYS_ASK,
         )
+
+    def _hooks(self, cwd: Path, directory: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
+        if not self._agent.hooks:
+            return None
+        from agent.hooks import HookRunner, Hooks
+
+        common = {
+            "session_id": self.session_id,
+            "transcript_path": str(directory / JOURNAL),
+            "permission_mode": self._agent.mode,
+        }
+        handlers = tuple(self._agent.hooks)
+        runner = HookRunner(handlers=handlers, root=cwd, scratch=context.scratch, redactor=redactor)
+        return Hooks(runner=runner, common=lambda: common | {"cwd": str(context.cwd)})
 
     def _briefs(self) -> list[str]:
         """What this run adds to the system prompt: that nobody can answer, and the steps of a workflow."""
@@ -280,8 +303,11 @@ def _may_read(calls: CallRunner, path: Path) -> bool:
 
 
 async def _release(talk: Conversation) -> None:
-    """Close what the run opened: the model's connections and programs left in the background."""
+    """Close what the run opened: the model's connections, hooks and programs left in the background."""
     await talk.model.aclose()
+    if talk.hooks is not None:
+        await talk.hooks.session_end("other")
+        await talk.hooks.aclose()
     if "shell" in talk.calls.context.state:
         from tools.shell import shell
 

@@ -7,21 +7,24 @@ call that writes files, waits for a person or closes a step runs alone, after ev
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.events import Event, Notice, PermissionDecided, ToolFinished, ToolProgress, ToolStarted
+from agent.events import Event, Notice, ToolFinished, ToolProgress, ToolStarted
+from agent.judging import Call, Judge
+from agent.limits import digest_of
 from agent.names import fold
 from agent.result import Denial
-from tools.paths import grant
-from tools.ports import NeedsInput, PermissionRequest
+from tools.ports import NeedsInput
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext, ToolError, ToolResult
 
 if TYPE_CHECKING:
+    from agent.hooks import Hooks
     from agent.permissions import PermissionEngine
 
 Json = dict[str, Any]
@@ -30,32 +33,13 @@ _ALONE = frozenset({"writes", "asks"})
 _MOST_PARALLEL = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One tool_use block, with the tool it resolved to (None: unknown) and its raw text when that was no JSON."""
-
-    id: str
-    name: str
-    input: Mapping[str, Any]
-    tool: Tool | None
-    malformed: str | None = None
-
-    @property
-    def alone(self) -> bool:
-        return self.tool is not None and bool(self.tool.effects & _ALONE)
-
-
 _current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 """The call a task is running, so that progress lines of parallel calls find their owner."""
 
 
 @dataclass(slots=True)
 class CallRunner:
-    """Runs calls for one agent. `denials` collects what permissions or a person refused.
-
-    `engine` makes the permission engine when the first call comes: a run that waits for its first answer need not have
-    loaded it.
-    """
+    """Runs calls for one agent; `judge` decides which. `engine` makes its permission engine when it is needed."""
 
     tools: Mapping[str, Tool]
     context: ToolContext
@@ -63,20 +47,26 @@ class CallRunner:
     redactor: Redactor
     emit: Callable[[Event], None]
     agent_id: str | None = None
-    denials: list[Denial] = field(default_factory=list)
+    hooks: Hooks | None = None
+    judge: Judge = field(init=False)
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MOST_PARALLEL))
-
-    _engine: PermissionEngine | None = None
 
     def __post_init__(self) -> None:
         self.context.progress = self.progress
+        self.judge = Judge(self.engine, self.context, self.emit, self.agent_id, self.hooks)
 
     @property
     def permissions(self) -> PermissionEngine:
         """The engine in force, session rules included."""
-        if self._engine is None:
-            self._engine = self.engine()
-        return self._engine
+        return self.judge.permissions
+
+    @permissions.setter
+    def permissions(self, engine: PermissionEngine) -> None:
+        self.judge.permissions = engine
+
+    @property
+    def denials(self) -> list[Denial]:
+        return self.judge.denials
 
     async def run(
         self, content: Sequence[Json], malformed: Mapping[int, str], settled: Mapping[str, Json]
@@ -95,7 +85,8 @@ class CallRunner:
         for group in _groups([call for call in calls if call.id not in results]):
             finished = await self._together(group)
             results.update(zip((call.id for call in group), finished, strict=True))
-        return [results[call.id] for call in calls]
+        reminders, self.judge.reminders = self.judge.reminders, []
+        return [*(results[call.id] for call in calls), *({"type": "text", "text": text} for text in reminders)]
 
     async def _together(self, group: Sequence[Call]) -> list[Json]:
         """All calls of a group at once. The first failure stops the others before it is raised."""
@@ -129,59 +120,12 @@ class CallRunner:
             if call.malformed is not None:
                 text = f"The input of {call.name} was not valid JSON and nothing was run: {call.malformed[:500]}"
                 return _block(call, ToolResult(text, is_error=True))
-            permitted = await self._permitted(call)
+            if (repeated := self.judge.repeats.before(call.name, call.input)) is not None:
+                return _block(call, ToolResult(repeated, is_error=True))
+            permitted = await self.judge.permitted(call)
             if isinstance(permitted, str):
                 return _block(call, ToolResult(permitted, is_error=True))
             return await self._execute(permitted, call.tool)
-
-    async def _permitted(self, call: Call) -> Call | str:
-        """The call as it may run (a person may have changed its input), or the denial the model reads."""
-        decision = self.permissions.decide(call.name, call.input, cwd=self.context.cwd)
-        by, reason, rule = "rule", decision.reason, decision.rule
-        behavior = decision.behavior
-        if behavior == "ask":
-            request = PermissionRequest(
-                call.name, call.input, decision.reason, decision.suggestion, call.id, self.agent_id
-            )
-            answer = await self.context.asker.permission(request)
-            by, reason, behavior = "person", answer.message or decision.reason, answer.behavior
-            if answer.behavior == "allow" and answer.rules:
-                self._allow_for_session(answer.rules)
-            if answer.behavior == "allow" and answer.updated_input is not None:
-                call = replace(call, input=answer.updated_input)
-                if self.permissions.decide(call.name, call.input, cwd=self.context.cwd).behavior == "deny":
-                    behavior, reason = "deny", "The changed input is denied by a rule."
-        allowed = behavior == "allow"
-        self.emit(
-            PermissionDecided(
-                call_id=call.id,
-                tool=call.name,
-                behavior="allow" if allowed else "deny",
-                by=by,
-                reason=reason,
-                rule=rule,
-                command_class=decision.command_class,
-                agent_id=self.agent_id,
-            )
-        )
-        if allowed:
-            self._grant(call)
-            return call
-        self.denials.append(Denial(tool=call.name, call_id=call.id, input=call.input, reason=reason))
-        return f"{call.name} was not permitted: {reason} Do not try it another way; adapt, or say what you need."
-
-    def _allow_for_session(self, rules: Sequence[str]) -> None:
-        from agent.permissions import Rules
-
-        self._engine = self.permissions.with_rules(Rules.parse(allow=rules, source="session"))
-
-    def _grant(self, call: Call) -> None:
-        """File tools stay in the workspace by themselves; a path that was judged and allowed is opened to them."""
-        if call.name.startswith("mcp__"):
-            return  # a path in there is a server's, not ours
-        for name in ("file_path", "notebook_path", "path"):
-            if isinstance(path := call.input.get(name), str):
-                grant(self.context, self.context.resolve(path))
 
     async def _execute(self, call: Call, tool: Tool) -> Json:
         effects = sorted(tool.effects)
@@ -190,6 +134,9 @@ class CallRunner:
         )
         started = time.monotonic()
         result = await self._invoke(call, tool)
+        if self.hooks is not None:
+            result = await self._afterwards(call, result, time.monotonic() - started)
+        result = self._remark(call, tool, result)
         block = self.redactor.json(_block(call, result))
         self.emit(
             ToolFinished(
@@ -202,6 +149,31 @@ class CallRunner:
             )
         )
         return dict(block)
+
+    def _remark(self, call: Call, tool: Tool, result: ToolResult) -> ToolResult:
+        """Tell the model when it repeats itself."""
+        wrote = "writes" in tool.effects and not result.is_error
+        remark = self.judge.repeats.after(call.name, call.input, digest_of(result.content), wrote=wrote)
+        if remark is None:
+            return result
+        if isinstance(result.content, str):
+            return replace(result, content=f"{result.content}\n\n{remark}")
+        return replace(result, content=[*result.content, {"type": "text", "text": remark}])
+
+    async def _afterwards(self, call: Call, result: ToolResult, seconds: float) -> ToolResult:
+        """What hooks make of a result: they may replace what the model reads, or add to it."""
+        assert self.hooks is not None  # noqa: S101 - asked by the caller
+        if result.is_error:
+            outcome = await self.hooks.post_tool_failure(call, str(result.content), seconds=seconds)
+        else:
+            outcome = await self.hooks.post_tool(call, result, seconds)
+        self.judge.note(outcome)
+        if (replaced := outcome.fields.get("updatedToolOutput")) is not None:
+            text = replaced if isinstance(replaced, str) else json.dumps(replaced, ensure_ascii=False)
+            result = replace(result, content=text)
+        if outcome.blocked and outcome.reason:
+            self.judge.reminders.append(f"<system-reminder>\n{outcome.reason}\n</system-reminder>")
+        return result
 
     def progress(self, line: str) -> None:
         """Show a line from the tool call this task is running."""
@@ -223,10 +195,14 @@ class CallRunner:
             return ToolResult(f"{text}. Try another way.", is_error=True)
 
 
+def _alone(call: Call) -> bool:
+    return call.tool is not None and bool(call.tool.effects & _ALONE)
+
+
 def _groups(calls: Sequence[Call]) -> list[list[Call]]:
     groups: list[list[Call]] = []
     for call in calls:
-        if groups and not call.alone and not groups[-1][-1].alone:
+        if groups and not _alone(call) and not _alone(groups[-1][-1]):
             groups[-1].append(call)
         else:
             groups.append([call])

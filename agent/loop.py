@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agent.budget import Ledger
 from agent.calls import CallRunner
@@ -39,6 +39,9 @@ from agent.result import (
 )
 from agent.session.resume import open_calls
 from tools.ports import NeedsInput as Unanswered
+
+if TYPE_CHECKING:
+    from agent.hooks import Hooks
 
 Json = dict[str, Any]
 
@@ -78,6 +81,7 @@ class Conversation:
     history: list[Json] = field(default_factory=list)
     settled: Mapping[str, Json] = field(default_factory=dict)
     guard: StopGuard | None = None
+    hooks: Hooks | None = None
     max_tokens: int = 32_000
     options: Mapping[str, Any] = field(default_factory=dict)
     agent_id: str | None = None
@@ -107,7 +111,8 @@ async def drive(talk: Conversation) -> Result:
     started = time.monotonic()
     repeats: dict[str, int] = {}
     try:
-        await _begin(talk)
+        if (refused := await _begin(talk)) is not None:
+            return _finish(talk, started, Refused, by="permissions", reason=refused)
         while True:
             if (limit := talk.ledger.exceeded()) is not None:
                 return _finish(talk, started, OutOfBudget, limit=limit[0], reason=limit[1])
@@ -129,14 +134,31 @@ async def drive(talk: Conversation) -> Result:
         return _finish(talk, started, Interrupted)
 
 
-async def _begin(talk: Conversation) -> None:
-    """Settle what an earlier run left open, then add the prompt. The API wants results before any text."""
+async def _begin(talk: Conversation) -> str | None:
+    """Settle what an earlier run left open, then add the prompt. The API wants results before any text.
+
+    Returns why the prompt was refused, when a hook did.
+    """
+    reminders: list[Json] = []
+    talk.calls.judge.repeats.reset()
+    if talk.hooks is not None:
+        judge = talk.calls.judge
+        judge.note(await talk.hooks.session_start("resume" if talk.history else "startup", talk.model.id))
+        if talk.prompt:
+            outcome = await talk.hooks.user_prompt(talk.prompt)
+            judge.note(outcome)
+            if outcome.blocked or outcome.stop is not None:
+                return outcome.reason or outcome.stop or "A hook refused the prompt."
+        reminders = [{"type": "text", "text": text} for text in judge.reminders]
+        judge.reminders.clear()
     text = [{"type": "text", "text": talk.prompt}] if talk.prompt else []
     if open_calls(talk.history):
         results = await talk.calls.run(talk.history[-1]["content"], {}, talk.settled)
-        talk.append("user", [*results, *text])
+        talk.append("user", [*results, *text, *reminders])
     elif talk.prompt or not talk.history or talk.history[-1]["role"] == "assistant":
-        talk.append("user", talk.prompt or _RESUME)
+        said = talk.prompt or _RESUME
+        talk.append("user", [{"type": "text", "text": said}, *reminders] if reminders else said)
+    return None
 
 
 async def _turn(talk: Conversation, started: float) -> Again | Finish:
@@ -162,9 +184,11 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
         # Some compatible servers say end_turn although calls are present.
         talk.append("assistant", content)
         talk.append("user", await talk.calls.run(content, response.malformed, {}))
+        if talk.calls.judge.stopped is not None:
+            return Finish(_finish(talk, started, Completed, stop_reason="hook_stopped"))
         return Again()
     if stop in {"end_turn", "stop_sequence"}:
-        return _ended(talk, started, content, stop)
+        return await _ended(talk, started, content, stop)
     reason = f"The model stopped for a reason this version does not know: {stop!r}."
     return Finish(_finish(talk, started, Failed, kind="unknown", reason=reason))
 
@@ -226,7 +250,7 @@ def _cut(talk: Conversation, started: float, content: Sequence[Json], stop: str)
     return Again("the answer was cut at the output limit")
 
 
-def _ended(talk: Conversation, started: float, content: list[Json], stop: str) -> Again | Finish:
+async def _ended(talk: Conversation, started: float, content: list[Json], stop: str) -> Again | Finish:
     """The model says it is done. An empty answer is nudged; a guard may send it back to work."""
     said = any(block.get("type") == "text" and block.get("text", "").strip() for block in content)
     if not said:
@@ -238,6 +262,14 @@ def _ended(talk: Conversation, started: float, content: list[Json], stop: str) -
     if talk.guard is not None and (unfinished := talk.guard.unfinished()) is not None:
         talk.append("user", unfinished)
         return Again("the model stopped before its steps were verified")
+    if talk.hooks is not None:
+        outcome = await talk.hooks.stop(last_text(talk.history), active=talk.hooks.stop_blocks > 0)
+        talk.calls.judge.note(outcome)
+        reasons = [*([outcome.reason] if outcome.blocked else []), *talk.calls.judge.reminders]
+        talk.calls.judge.reminders.clear()
+        if reasons and outcome.stop is None:
+            talk.append("user", "\n\n".join(reasons))
+            return Again()
     return Finish(_finish(talk, started, Completed, stop_reason=stop))
 
 

@@ -29,7 +29,7 @@ _DONE = _stream([{"type": "text", "text": "", "delta": {"type": "text_delta", "t
 
 
 def _call(number: int) -> bytes:
-    delta = {"type": "input_json_delta", "partial_json": '{"pattern": "*.txt"}'}
+    delta = {"type": "input_json_delta", "partial_json": json.dumps({"pattern": f"*{number}.txt"})}
     block = {"type": "tool_use", "id": f"toolu_{number}", "name": "Glob", "input": {}, "delta": delta}
     return _stream([block], "tool_use")
 

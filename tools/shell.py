@@ -59,6 +59,10 @@ class Launcher(Protocol):
         """The launch to use instead. `pass_fds` must reach the shell under the same numbers."""
         ...
 
+    async def aclose(self) -> None:
+        """Clean up what the launches left."""
+        ...
+
 
 @dataclass(slots=True)
 class Task:
@@ -81,8 +85,10 @@ class Shell:
     tasks: dict[str, Task] = field(default_factory=dict)
 
     async def aclose(self) -> None:
-        """End all background tasks."""
+        """End all background tasks and clean up after the launcher."""
         await asyncio.gather(*(stop(task) for task in self.tasks.values()))
+        if self.launcher is not None:
+            await self.launcher.aclose()
 
 
 def shell(ctx: ToolContext) -> Shell:

@@ -93,7 +93,7 @@ async def test_calls_that_only_read_run_together(tmp_path: Path) -> None:
 
     model = ScriptedModel([[call("Meet"), call("Meet"), call("Meet")], "Done."])
     await agent(tmp_path, model, [meet]).run("go")
-    assert [block["content"] for block in results_sent(model)] == ["met"] * 3
+    assert all(block["content"].startswith("met") for block in results_sent(model))
 
 
 async def test_a_call_that_writes_runs_alone_after_everything_before_it(tmp_path: Path) -> None:
@@ -313,6 +313,17 @@ async def test_an_interrupt_cancels_the_running_tool(tmp_path: Path) -> None:
     assert isinstance(run.result, Interrupted)
     assert cancelled.is_set()
     assert not [event for event in events if isinstance(event, ToolFinished)]
+
+
+async def test_a_call_repeated_in_vain_is_remarked_on_and_then_not_run(tmp_path: Path) -> None:
+    model = ScriptedModel([*([call("Echo", word="again")] for _ in range(6)), "I stop."])
+    result = await agent(tmp_path, model).run("go")
+    assert isinstance(result, Completed)
+    said = [results_sent(model, request)[0]["content"] for request in range(1, 7)]
+    assert said[:2] == ["again", "again"]
+    assert "3 times" in said[2]
+    assert said[4].startswith("Not run")
+    assert said[5].startswith("Not run")
 
 
 QUESTION = {

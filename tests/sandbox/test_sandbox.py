@@ -418,7 +418,6 @@ async def test_a_call_through_the_loop_runs_confined(ctx: ToolContext, project: 
     assert result["content"].split() == ["Seccomp:", "2"]
 
 
-@pytest.mark.skip(reason="wired by the integrator")
 async def test_an_agent_runs_its_commands_confined(project: Path) -> None:
     from agent.api import Agent
 

@@ -358,6 +358,9 @@ class EchoingLauncher:
     def wrap(self, launch: Launch, cwd: Path) -> Launch:
         return Launch(["env", f"WRAPPED={cwd.name}", *launch.argv], launch.env, launch.pass_fds)
 
+    async def aclose(self) -> None:
+        pass
+
 
 async def test_a_launcher_wraps_every_shell(ctx: ToolContext) -> None:
     ctx.state["shell"] = Shell(launcher=EchoingLauncher())
