@@ -56,12 +56,12 @@ class _Lines(Output):
 class Command:
     """One running command hook. `released` is set once it asks to go on in the background."""
 
-    def __init__(self, process: Process, outputs: Mapping[int, Output], files: tuple[Path, ...]) -> None:
+    def __init__(self, process: Process, outputs: Mapping[int, Output], given: Path, released: asyncio.Event) -> None:
         self._process = process
         self._outputs = outputs
-        self._files = files
+        self._given = given
         self._started = time.monotonic()
-        self.released = asyncio.Event()
+        self.released = released
 
     @classmethod
     async def start(cls, handler: Handler, payload: str, cwd: Path, env: Mapping[str, str], scratch: Path) -> Command:
@@ -70,6 +70,7 @@ class Command:
         given = stem.with_suffix(".json")
         await asyncio.to_thread(_write_privately, given, payload)
         stdout = _Lines(stem.with_suffix(".out"), _KEPT_BYTES)
+        stdout.released = asyncio.Event()
         outputs = {1: stdout, 2: Output(stem.with_suffix(".err"), _KEPT_BYTES)}
         argv = ["/bin/sh", "-c", _WITH_INPUT, str(given), *_argv(handler, env)]
         try:
@@ -77,9 +78,7 @@ class Command:
         except BaseException:
             given.unlink(missing_ok=True)
             raise
-        command = cls(process, outputs, (given,))
-        stdout.released = command.released
-        return command
+        return cls(process, outputs, given, stdout.released)
 
     async def finish(self, seconds: float) -> Raw:
         """Wait until it ends, at most `seconds`, then give what it said."""
@@ -100,8 +99,7 @@ class Command:
                 await self._process.end()
             for output in self._outputs.values():
                 output.close()
-            for file in self._files:
-                file.unlink(missing_ok=True)
+            self._given.unlink(missing_ok=True)
         return Raw(
             _text(self._outputs[1]),
             _text(self._outputs[2]),

@@ -18,7 +18,6 @@ from uuid import uuid4
 from agent.hooks.command import Command, Raw, sourced
 from agent.hooks.config import Handler, Json
 from agent.hooks.events import EVENTS, SESSION_END_SECONDS
-from agent.hooks.http import post
 from agent.hooks.matching import condition_holds, fits
 from agent.hooks.output import STRICTEST_LAST, BadOutput, Decision, Verdict, judge_output, read_output
 from tools.secrets import Redactor
@@ -222,6 +221,8 @@ class HookRunner:
         self._afterwards.said.append(self._presentable(handler, late))
 
     async def _post(self, handler: Handler, text: str) -> Raw:
+        from agent.hooks.http import post
+
         seconds = _limit(handler)
         try:
             async with asyncio.timeout(seconds):

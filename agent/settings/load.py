@@ -14,15 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from agent.definition import PermissionMode
 from agent.fields import DefinitionError, read_text
-from agent.permissions.decision import MODES, Mode
-from agent.permissions.rules import RuleError, RuleKind, Rules
 from agent.settings.places import Level, Places, SettingsError
 from agent.settings.remarks import Remark, remark
 from agent.settings.restrict import MANAGED_ONLY, restrict
 from agent.settings.shape import merge, read_flag, read_values
+
+if TYPE_CHECKING:
+    from agent.permissions.rules import RuleKind, Rules
+
+_MODES: tuple[PermissionMode, ...] = get_args(PermissionMode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class HookSource:
 class Settings:
     """What applies. `values` is everything merged, keys unknown here included; None or empty means nobody said.
 
-    `rules` hold the anchors of their files. `hooks` are those that may run. `env` is for the session and its children.
-    `approved_servers` names the project's MCP servers that settings approve (`*`: all).
+    `rules` hold the anchors of their files; without any the permission engine need not be loaded. `hooks` are those
+    that may run. `env` is for the session and its children. `approved_servers` names the project's MCP servers that
+    settings approve (`*`: all).
     """
 
-    rules: Rules = field(default_factory=Rules)
-    mode: Mode | None = None
+    rules: Rules | None = None
+    mode: PermissionMode | None = None
     bypass_allowed: bool = True
     directories: tuple[Path, ...] = ()
     hooks: tuple[HookSource, ...] = ()
@@ -170,9 +175,9 @@ def _without_managed_only(values: dict[str, Any], where: object, dropped: list[R
 # --- what the files add up to ---
 
 
-def _rules(layers: Sequence[_Layer], managed_only: bool, problems: list[Remark], dropped: list[Remark]) -> Rules:
+def _rules(layers: Sequence[_Layer], managed_only: bool, problems: list[Remark], dropped: list[Remark]) -> Rules | None:
     """Every file's rules. Under a policy of managed rules only, deny and ask rules of others still protect."""
-    rules = Rules()
+    rules: Rules | None = None
     for layer in layers:
         permissions = layer.values.get("permissions", {})
         allow = permissions.get("allow", [])
@@ -186,12 +191,15 @@ def _rules(layers: Sequence[_Layer], managed_only: bool, problems: list[Remark],
         )
         for kind, texts in kinds:
             for text in texts:
-                rules += _rule(kind, text, layer, problems)
+                rule = _rule(kind, text, layer, problems)
+                rules = rules + rule if rules else rule
     return rules
 
 
 def _rule(kind: RuleKind, text: str, layer: _Layer, problems: list[Remark]) -> Rules:
     """One rule. An allow rule that cannot be read is left out; a restriction becomes asking about its whole tool."""
+    from agent.permissions.rules import RuleError, Rules
+
     try:
         parsed = Rules.parse(**{kind: [text]}, source=layer.where, anchor=layer.anchor)
     except RuleError as error:
@@ -208,7 +216,9 @@ def _rule(kind: RuleKind, text: str, layer: _Layer, problems: list[Remark]) -> R
     return Rules(parsed.allow, parsed.ask, parsed.deny)
 
 
-def _mode(layers: Sequence[_Layer], bypass_allowed: bool, problems: list[Remark], dropped: list[Remark]) -> Mode | None:
+def _mode(
+    layers: Sequence[_Layer], bypass_allowed: bool, problems: list[Remark], dropped: list[Remark]
+) -> PermissionMode | None:
     """The highest file's mode that can be used."""
     for layer in reversed(layers):
         written = layer.values.get("permissions", {}).get("defaultMode")
@@ -217,8 +227,8 @@ def _mode(layers: Sequence[_Layer], bypass_allowed: bool, problems: list[Remark]
         name = "default" if written == "manual" else written
         if name == "bypassPermissions" and not bypass_allowed:
             dropped.append(remark("policy", layer.where, what="bypassPermissions"))
-        elif name in MODES:
-            return MODES[MODES.index(name)]
+        elif name in _MODES:
+            return _MODES[_MODES.index(name)]
         else:
             problems.append(remark("unknown_mode", layer.where, what=written))
     return None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from typing import Any
 
 from agent.fields import DefinitionError, read_text
 from agent.settings.places import SettingsError
@@ -15,43 +13,34 @@ from agent.settings.remarks import Remark, remark
 
 MAX_INLINE_CHARS = 2 * 1024 * 1024
 
-Names = list[str]
-Restrictions = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
-"""A single rule written without the list still protects."""
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
-
-
-class _Permissions(_Shape):
-    allow: Names = []
-    ask: Restrictions = []
-    deny: Restrictions = []
-    defaultMode: str = ""  # noqa: N815 - the file's spelling
-    additionalDirectories: Names = []  # noqa: N815
-
-
-class _Settings(_Shape):
-    permissions: _Permissions = _Permissions()
-    hooks: dict[str, Any] = {}
-    disableAllHooks: bool = False  # noqa: N815
-    env: dict[str, Any] = {}
-    model: str = ""
-    fallbackModel: Annotated[Names, BeforeValidator(lambda v: [v] if isinstance(v, str) else v)] = []  # noqa: N815
-    availableModels: Names = []  # noqa: N815
-    effortLevel: str = ""  # noqa: N815
-    agent: str = ""
-    outputStyle: str = ""  # noqa: N815
-    language: str = ""
-    apiKeyHelper: str = ""  # noqa: N815
-    enableAllProjectMcpServers: bool = False  # noqa: N815
-    enabledMcpjsonServers: Names = []  # noqa: N815
-    disabledMcpjsonServers: Names = []  # noqa: N815
-    sandbox: dict[str, Any] = {}
-    claudeMdExcludes: Names = []  # noqa: N815
-    allowManagedHooksOnly: bool = False  # noqa: N815
-    allowManagedPermissionRulesOnly: bool = False  # noqa: N815
+_TEXT, _FLAG, _OBJECT, _TEXTS, _ONE_OR_MORE = "a text", "true or false", "an object", "a list of texts", "texts"
+_SHAPE: Mapping[str, str] = {
+    "permissions": _OBJECT,
+    "permissions.allow": _TEXTS,
+    "permissions.ask": _ONE_OR_MORE,  # a single restriction written without the list still protects
+    "permissions.deny": _ONE_OR_MORE,
+    "permissions.defaultMode": _TEXT,
+    "permissions.additionalDirectories": _TEXTS,
+    "hooks": _OBJECT,
+    "disableAllHooks": _FLAG,
+    "env": _OBJECT,
+    "model": _TEXT,
+    "fallbackModel": _ONE_OR_MORE,
+    "availableModels": _TEXTS,
+    "effortLevel": _TEXT,
+    "agent": _TEXT,
+    "outputStyle": _TEXT,
+    "language": _TEXT,
+    "apiKeyHelper": _TEXT,
+    "enableAllProjectMcpServers": _FLAG,
+    "enabledMcpjsonServers": _TEXTS,
+    "disabledMcpjsonServers": _TEXTS,
+    "sandbox": _OBJECT,
+    "claudeMdExcludes": _TEXTS,
+    "allowManagedHooksOnly": _FLAG,
+    "allowManagedPermissionRulesOnly": _FLAG,
+}
+_TYPES: Mapping[str, type] = {_TEXT: str, _FLAG: bool, _OBJECT: dict, _TEXTS: list, _ONE_OR_MORE: list}
 
 
 def read_values(text: str, where: object) -> tuple[dict[str, Any], list[Remark]]:
@@ -90,36 +79,26 @@ def _no_constant(name: str) -> None:
 def _checked(values: dict[str, Any], where: object) -> tuple[dict[str, Any], list[Remark]]:
     """`values` without what has a wrong type, each with a remark."""
     remarks: list[Remark] = []
-    while True:
-        try:
-            _Settings.model_validate(values)
-        except ValidationError as error:
-            # The last ones first, so that positions in lists stay right.
-            wrong = sorted(error.errors(), key=lambda e: [str(part).rjust(9) for part in e["loc"]], reverse=True)
-            for problem in wrong:
-                place = problem["loc"]
-                _remove(values, place)
-                remarks.append(
-                    remark("wrong_type", where, what=".".join(str(part) for part in place), why=problem["msg"])
-                )
-        else:
-            return _with_lists(values), remarks[::-1]
 
+    def wrong(place: str, expected: str) -> None:
+        remarks.append(remark("wrong_type", where, what=place, why=f"expected {expected}"))
 
-def _remove(values: Any, place: tuple[int | str, ...]) -> None:
-    *outer, last = place
-    for part in outer:
-        values = values[part]
-    del values[last]
-
-
-def _with_lists(values: dict[str, Any]) -> dict[str, Any]:
-    """Single texts where a list is meant, written as lists, so that files can be merged."""
-    for holder, keys in ((values, ("fallbackModel",)), (values.get("permissions", {}), ("ask", "deny"))):
-        for key in keys:
-            if isinstance(holder.get(key), str):
-                holder[key] = [holder[key]]
-    return values
+    for place, expected in _SHAPE.items():
+        outer, _, inner = place.partition(".")
+        holder, key = (values.get(outer, {}), inner) if inner else (values, outer)
+        if key not in holder:
+            continue
+        if expected == _ONE_OR_MORE and isinstance(holder[key], str):
+            holder[key] = [holder[key]]
+        if not isinstance(holder[key], _TYPES[expected]):
+            wrong(place, expected)
+            del holder[key]
+        elif isinstance(holder[key], list):
+            for number, item in enumerate(holder[key]):
+                if not isinstance(item, str):
+                    wrong(f"{place}.{number}", _TEXT)
+            holder[key] = [item for item in holder[key] if isinstance(item, str)]
+    return values, remarks
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.permissions import PermissionEngine
-from agent.settings import Places, SettingsError, load_settings
+from agent.settings import Places, Settings, SettingsError, load_settings
 
 
 class World(Protocol):
@@ -25,6 +25,10 @@ class World(Protocol):
     def places(self, *, trusted: bool = False, **changes: Any) -> Places: ...
     def settings(self, level: str, value: Any) -> Path: ...
     def write(self, path: Path, content: str | bytes) -> Path: ...
+
+
+def rules(found: Settings, kind: str) -> list[str]:
+    return [rule.text for rule in getattr(found.rules, kind)] if found.rules else []
 
 
 LEVELS = ("user", "project", "local", "managed")
@@ -69,7 +73,7 @@ def test_managed_drop_ins_come_in_order_after_the_main_file(world: World) -> Non
     world.settings("10-a.json", {"model": "first"})
     found = load_settings(world.places())
     assert found.model == "second"
-    assert [rule.text for rule in found.rules.deny] == ["WebFetch", "Bash(curl *)"]
+    assert rules(found, "deny") == ["WebFetch", "Bash(curl *)"]
 
 
 def test_setting_sources_choose_levels(world: World) -> None:
@@ -96,8 +100,9 @@ def test_path_rules_start_where_their_file_says(world: World) -> None:
     """`/x` means below the project for the project's file, below `~/.claude` for the user's."""
     world.settings("user", {"permissions": {"deny": ["Read(/private/**)"]}})
     world.settings("project", {"permissions": {"deny": ["Read(/secret/**)"]}})
-    rules = load_settings(world.places()).rules
-    engine = PermissionEngine(rules=rules, cwd=world.cwd, home=world.user.parent, mode="bypassPermissions")
+    found = load_settings(world.places()).rules
+    assert found is not None
+    engine = PermissionEngine(rules=found, cwd=world.cwd, home=world.user.parent, mode="bypassPermissions")
 
     def denied(path: Path) -> bool:
         return engine.decide("Read", {"file_path": str(path)}).behavior == "deny"
@@ -178,8 +183,8 @@ def test_an_untrusted_project_only_tightens(world: World, level: str) -> None:
     assert [source.level for source in found.hooks] == ["user"]
     assert found.values["permissions"] == {"deny": ["Read(./secret)"], "ask": ["WebFetch"]}
     assert found.sandbox == {"enabled": True, "filesystem": {"denyRead": ["/x"]}}
-    assert ([r.text for r in found.rules.deny], [r.text for r in found.rules.ask]) == (["Read(./secret)"], ["WebFetch"])
-    assert found.rules.allow == ()
+    assert (rules(found, "deny"), rules(found, "ask")) == (["Read(./secret)"], ["WebFetch"])
+    assert rules(found, "allow") == []
     assert (found.mode, found.directories, dict(found.env), found.api_key_helper) == (None, (), {}, None)
     assert found.approved_servers == frozenset()
     named = " ".join(str(remark) for remark in found.dropped)
@@ -193,7 +198,7 @@ def test_a_host_that_passes_sources_has_vouched_but_not_trusted(world: World) ->
     assert found.hooks
     assert found.env == {"PATH": "/evil"}
     assert found.approved_servers == frozenset({"*"})
-    assert (found.rules.allow, found.mode, found.directories, found.api_key_helper) == ((), None, (), None)
+    assert (rules(found, "allow"), found.mode, found.directories, found.api_key_helper) == ([], None, (), None)
 
 
 def test_a_vouched_mode_that_still_asks_counts(world: World) -> None:
@@ -205,7 +210,7 @@ def test_a_vouched_mode_that_still_asks_counts(world: World) -> None:
 def test_a_trusted_project_still_brings_no_endpoint_and_no_credentials(world: World) -> None:
     world.settings("project", HOSTILE | {"disableAllHooks": False})
     found = load_settings(world.places(trusted=True))
-    assert [rule.text for rule in found.rules.allow] == ["Bash"]
+    assert rules(found, "allow") == ["Bash"]
     assert found.mode == "bypassPermissions"
     assert found.directories == (Path("/"),)
     assert found.env == {"PATH": "/evil"}
@@ -274,8 +279,8 @@ def test_policies_of_managed_settings(world: World) -> None:
     world.settings("managed", {"allowManagedHooksOnly": True, "allowManagedPermissionRulesOnly": True})
     world.settings("user", {"hooks": {"Stop": [1]}, "permissions": {"allow": ["Bash"], "deny": ["WebFetch"]}})
     found = load_settings(world.places())
-    assert (found.hooks, found.rules.allow) == ((), ())
-    assert [rule.text for rule in found.rules.deny] == ["WebFetch"]
+    assert (found.hooks, rules(found, "allow")) == ((), [])
+    assert rules(found, "deny") == ["WebFetch"]
     assert len(found.dropped) == 2
 
 
@@ -319,7 +324,7 @@ def test_a_broken_file_is_named_and_the_others_count(world: World, level: str, n
     assert problem.where == str(path)
     assert "\n" not in problem.text("en")
     assert problem.text("ko") != problem.text("en")
-    assert [rule.text for rule in found.rules.deny] == ["WebFetch"]
+    assert rules(found, "deny") == ["WebFetch"]
 
 
 def test_what_is_no_file_is_named(world: World) -> None:
@@ -367,7 +372,7 @@ def test_a_value_of_a_wrong_type_is_left_out_and_named(world: World, value: Any,
 def test_a_restriction_written_as_one_text_protects(world: World) -> None:
     world.settings("project", {"permissions": {"deny": "WebFetch"}})
     world.settings("user", {"permissions": {"deny": ["Bash(rm *)"]}})
-    assert [r.text for r in load_settings(world.places()).rules.deny] == ["Bash(rm *)", "WebFetch"]
+    assert rules(load_settings(world.places()), "deny") == ["Bash(rm *)", "WebFetch"]
 
 
 @pytest.mark.parametrize(
@@ -377,15 +382,15 @@ def test_a_restriction_written_as_one_text_protects(world: World) -> None:
 def test_a_restriction_that_cannot_be_read_asks_about_the_tool(world: World, rule: str, asks: list[str]) -> None:
     world.settings("user", {"permissions": {"deny": [rule, "Edit"]}})
     found = load_settings(world.places())
-    assert [r.text for r in found.rules.ask] == asks
-    assert [r.text for r in found.rules.deny] == ["Edit"]
+    assert rules(found, "ask") == asks
+    assert rules(found, "deny") == ["Edit"]
     assert rule in str(found.problems[0])
 
 
 def test_an_allow_rule_that_cannot_be_read_is_left_out(world: World) -> None:
     world.settings("user", {"permissions": {"allow": ["Bash(ls", "Read"]}})
     found = load_settings(world.places())
-    assert [r.text for r in found.rules.allow] == ["Read"]
+    assert rules(found, "allow") == ["Read"]
     assert len(found.problems) == 1
 
 
@@ -409,7 +414,7 @@ def test_no_json_breaks_loading_or_gains_rights(
     found = load_settings(world.places(trusted=trusted, vouched=vouched))
     assert all(remark.text("en") and remark.text("ko") for remark in (*found.problems, *found.dropped))
     if not trusted and set(files) <= {"project", "local"}:
-        assert (found.rules.allow, found.directories, found.api_key_helper) == ((), (), None)
+        assert (rules(found, "allow"), found.directories, found.api_key_helper) == ([], (), None)
         assert found.mode not in ("bypassPermissions", "auto")
         assert vouched or (found.hooks, dict(found.env), found.approved_servers) == ((), {}, frozenset())
 
