@@ -54,6 +54,7 @@ class Tree:
 class Router:
     """The `Delegator` of one agent. `serve` tells it whose; `requests` are those that leave the run unfulfilled.
 
+    `results` are the reports that came back, in that order, for whoever sums the run up.
     `setting` is asked for with the first request: most runs delegate nothing and need not have read a sibling's file.
     """
 
@@ -64,6 +65,7 @@ class Router:
         self._order = Order()
         self._shares: dict[str, Share] = {}
         self._waiting = 0
+        self.results: list[DelegationResult] = []
         self._elsewhere = Requests()
         self._parent: Conversation | None = None
         self._name = ""
@@ -211,6 +213,7 @@ class Router:
         facts = {"agent_id": agent_id, "subject": request.subject, "tool_calls": watch.calls, "files": [*child.written]}
         report = report_of(agent, result, facts, broken)
         self._tree.ended[agent_id] = (agent.name, result.status)
+        self.results.append(report)
         if report.status == "completed":
             self._tree.reports[agent.name] = result.text[:_EARLIER]
         return report

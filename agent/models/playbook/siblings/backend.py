@@ -39,8 +39,8 @@ def backend(message: Handover, language: Language) -> Script:
             f"# {say('backend_title', language)}: {message.subject}",
             section("analysis", language, _analysis(servers, lacking, language)),
             section("approach", language, [say("backend_approach", language)]),
-            section("implementation", language, [reply.text.strip() for reply in replies]),
-            section("verification", language, [*_ready(lacking, after, language), *checks_of(checked)]),
+            section("implementation", language, _added(replies, language)),
+            section("verification", language, [*_ready(lacking, after, language), *checks_of(checked, language)]),
             section("facts", language, _facts(after, [unit["path"] for unit in servers], language)),
             section("plan", language, _left(lacking, after, language)),
             say("backend_limits", language),
@@ -67,6 +67,13 @@ def _analysis(servers: Sequence[Json], lacking: Mapping[str, Sequence[str]], lan
         )
         for unit in servers
     ]
+
+
+def _added(replies: Sequence[Reply], language: Language) -> list[str]:
+    """The diffs, as `InstrumentApp` gave them; what it could not add stands there too."""
+    if not replies:
+        return [f"- {say('backend_nothing', language)}"]
+    return [f"```diff\n{reply.text.strip()}\n```" for reply in replies]
 
 
 def _ready(lacking: Mapping[str, Sequence[str]], after: Json, language: Language) -> list[str]:

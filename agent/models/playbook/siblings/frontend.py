@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ _CONFIG_OBJECT = re.compile(
     r"(?:(?:const|let|var)\s+\w*[cC]onfig\w*\s*(?::\s*\w+\s*)?=|export default|module\.exports\s*=)\s*\{"
 )
 _STANDALONE = re.compile(r"\boutput\s*:")
+_FILES = "**/{next.config.*,vercel.json,netlify.toml,.env.example,Dockerfile}"
+_ROLES = {"vercel.json": "vercel", "netlify.toml": "netlify", ".env.example": "env", "Dockerfile": "image"}
 _HOSTED = ("vercel", "netlify")
 _GATES = ["vercel", "netlify", "env_example", "no_secrets"]
 
@@ -38,19 +40,12 @@ class _Unit:
 
 
 def frontend(message: Handover, language: Language) -> Script:
-    found, configs, images = yield Turn(
-        say("frontend_hello", language),
-        (
-            ("DetectProject", {}),
-            ("Glob", {"pattern": "**/next.config.*"}),
-            ("Glob", {"pattern": "**/Dockerfile*"}),
-        ),
-    )
+    found, listed = yield Turn(say("frontend_hello", language), (("DetectProject", {}), ("Glob", {"pattern": _FILES})))
     if found.is_error:
         return say("stopped", language, reason=found.text)
     units = [_Unit(unit) for unit in units_of(found.json()) if is_frontend(DeployUnit(**unit))]
-    listed = [*configs.text.splitlines(), *images.text.splitlines()]
-    wanted = {path: (unit, name) for unit in units for name, path in _wanted(unit, listed)}
+    paths = [] if listed.is_error else listed.text.splitlines()
+    wanted = {path: (unit, name) for unit in units for path in paths if (name := _role(unit, path))}
     if wanted:
         replies = yield Turn("", tuple(("Read", {"file_path": path}) for path in wanted))
         for (unit, name), reply in zip(wanted.values(), replies, strict=True):
@@ -72,28 +67,22 @@ def frontend(message: Handover, language: Language) -> Script:
             section("variables", language, variables),
             section("implementation", language, _edited(edits, done, language)),
             section("build", language, [_output(unit, platforms, edits, done, language) for unit in units]),
-            section("verification", language, checks_of(checked)),
+            section("verification", language, checks_of(checked, language)),
             section("test_plan", language, [_tests(unit, language) for unit in units]),
             say("frontend_limits", language),
         ]
     )
 
 
-def _wanted(unit: _Unit, listed: Iterable[str]) -> list[tuple[str, str]]:
-    """(name, path) of the files to read, those that were listed plus the ones with fixed names."""
-    found = [("env", ".env.example"), ("vercel", unit.path("vercel.json")), ("netlify", unit.path("netlify.toml"))]
-    if unit.data["path"] != ".":
-        found.append(("own_env", unit.path(".env.example")))
-    for path in listed:
-        folder, _, name = path.rpartition("/")
-        if (folder or ".") != unit.data["path"]:
-            continue
+def _role(unit: _Unit, path: str) -> str | None:
+    """What a file is to a front end, None when it belongs to another part of the project."""
+    folder, _, name = path.rpartition("/")
+    if (folder or ".") == unit.data["path"]:
         if name.startswith("next.config."):
             unit.config = path
-            found.append(("config", path))
-        elif name == "Dockerfile":
-            found.append(("image", path))
-    return found
+            return "config"
+        return _ROLES[name]
+    return "shared_env" if path == ".env.example" else None
 
 
 def _standalone(unit: _Unit, platforms: str) -> Json | None:
@@ -158,7 +147,7 @@ def _object(text: str) -> Mapping[str, Any] | None:
 
 def _variables(unit: _Unit, language: Language) -> list[str]:
     """Variables the code reads, against those that `.env.example` documents."""
-    documented = set(_NAME.findall(f"{unit.files.get('env', '')}\n{unit.files.get('own_env', '')}"))
+    documented = set(_NAME.findall(f"{unit.files.get('env', '')}\n{unit.files.get('shared_env', '')}"))
     used = set(unit.data["env"])
     lines = [
         say(
@@ -174,7 +163,7 @@ def _variables(unit: _Unit, language: Language) -> list[str]:
 
 
 def _edited(edits: Mapping[str, Json], replies: Sequence[Reply], language: Language) -> list[str]:
-    lines = []
+    lines = [] if edits else [f"- {say('frontend_nothing', language)}"]
     for edit, reply in zip(edits.values(), replies, strict=True):
         key = "frontend_not_edited" if reply.is_error else "frontend_edited"
         lines.append(say(key, language, path=edit["file_path"], reason=reply.text))

@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from agent.models.playbook.script import Call, Reply, Script, Turn
-from agent.models.playbook.siblings.words import Json, say, section, units_of
+from agent.models.playbook.siblings.words import Json, findings_of, say, section, statuses_of, units_of
 from tools.devops.handover import Handover, Language
 from tools.frontmatter import load_yaml
 
-_FINDING = re.compile(
-    r"(?P<place>.+?): (?P<level>error|warning|info): (?P<text>.+) \[(?P<rule>[\w./-]+)\](?: \((?P<tool>.+)\))?"
-)
 _SPEC = re.compile(r"\bSPEC-[A-Z0-9-]+")
 _MATCH = re.compile(r"(?P<file>[^:\n]+):(?P<line>\d+):")
 _TEST = re.compile(r"(^|/)(tests?|__tests__|spec|fixtures|examples?)/|(^|/)(test_|conftest)|[._](test|spec)\.")
-_STATUS = re.compile(r"^\s+([\w ·.-]+): (passed|failed|not verified)( \(.*\))?$", re.MULTILINE)
 _LOCKS = ("package-lock.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "npm-shrinkwrap.json")
 _LEVELS = {"error": "high", "warning": "medium", "info": "low"}
 _MOST_SHOWN = 40
@@ -87,13 +83,10 @@ def _regions(spec: Json) -> list[str]:
 
 def _from_checks(reply: Reply) -> Iterator[Issue]:
     """The findings of the gates, by rule: what they call an error is graver than what they warn of."""
-    lines = reply.text.splitlines()
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if match := _FINDING.fullmatch(line):
-            fix = following.strip().removeprefix("fix: ") if following.strip().startswith("fix: ") else ""
-            rule, graver = match["rule"], _data()["checks"]
-            severity = graver.get(rule) or graver.get(rule.split("/")[0]) or _LEVELS[match["level"]]
-            yield Issue(severity, match["place"], rule, match["text"], fix)
+    graver = _data()["checks"]
+    for told in findings_of(reply):
+        severity = graver.get(told.rule) or graver.get(told.rule.split("/")[0]) or _LEVELS[told.level]
+        yield Issue(severity, told.place, told.rule, told.text, told.fix)
 
 
 def _from_searches(rules: Mapping[str, Json], replies: Sequence[Reply], language: Language) -> Iterator[Issue]:
@@ -132,9 +125,9 @@ def _report(
     unsearched: Sequence[str],
     language: Language,
 ) -> str:
-    statuses = _STATUS.findall(checked.text)
+    statuses = statuses_of(checked)
     sound = [f"- {name}" for name, status, _ in statuses if status == "passed"]
-    unverified = [f"- {name}{detail}" for name, status, detail in statuses if status == "not verified"]
+    unverified = [f"- {name} {detail}" for name, status, detail in statuses if status == "not_verified"]
     unverified += [f"- {name}" for name in unsearched]
     if not statuses:
         unverified.append(f"- CheckArtifacts: {checked.text.strip()[:500]}")
