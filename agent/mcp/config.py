@@ -94,7 +94,7 @@ def find_servers(
         name = server_name(entry.name)
         if not name:
             problems.append(f"{entry.where}: the server name {clean(entry.name)[:60]!r} has no usable character.")
-        elif chosen.setdefault(fold(name), entry) is not entry and chosen[fold(name)].where == entry.where:
+        elif (winner := chosen.setdefault(fold(name), entry)) is not entry and winner.scope == entry.scope:
             problems.append(f"{entry.where}: two MCP servers are named {name!r}; the first is used.")
     if len(chosen) > _MOST_SERVERS:
         problems.append(f"{len(chosen)} MCP servers are configured; only the first {_MOST_SERVERS} are used.")

@@ -11,7 +11,7 @@ import json
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -83,6 +83,7 @@ class Connection:
     async def open(self, seconds: float) -> None:
         """Connect and list the tools within `seconds`. Never raises; see `status`."""
         await self.aclose()
+        await asyncio.to_thread(_load)  # most of a second the first time: no server's fault
         self.status, self.error, self._stop = "pending", None, asyncio.Event()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._keep(ready), name=f"mcp {self.config.name}")
@@ -119,15 +120,11 @@ class Connection:
 
     @asynccontextmanager
     async def _client(self, log: IO[str]) -> AsyncIterator[Client]:
-        try:
-            import httpx2
-            from mcp import Client, StdioServerParameters, stdio_client
-            from mcp.client.streamable_http import streamable_http_client
-            from mcp.types import Implementation
-        except ImportError as error:
-            raise RuntimeError("MCP servers need an extra package: pip install 'expert-devops[mcp]'.") from error
-        for name in ("mcp", "client"):  # the library's loggers would print a server's raw bytes on the terminal
-            logging.getLogger(name).addHandler(logging.NullHandler())
+        import httpx2
+        from mcp import Client, StdioServerParameters, stdio_client
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.types import Implementation
+
         config = self.config
         async with AsyncExitStack() as stack:
             if config.url is not None:
@@ -264,6 +261,15 @@ class Connection:
             await asyncio.wait([task], timeout=_CLOSE_SECONDS)
 
 
+def _load() -> None:
+    """Import the library, and keep its loggers from printing a server's raw bytes on the terminal."""
+    with suppress(ImportError):  # said when it is used
+        import mcp.client.streamable_http  # noqa: F401 - loaded for later
+    for name in ("mcp", "client"):
+        if not logging.getLogger(name).handlers:
+            logging.getLogger(name).addHandler(logging.NullHandler())
+
+
 def _spec(entry: Mapping[str, Any]) -> ToolSpec | None:
     """A tool of `tools/list`; None when its schema cannot be offered to a model."""
     name, schema = str(entry.get("name") or ""), entry.get("inputSchema") or {}
@@ -290,6 +296,8 @@ def reason_of(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     text = str(error).strip() or type(error).__name__
+    if isinstance(error, ImportError):
+        return "MCP servers need an extra package: pip install 'expert-devops[mcp]'."
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403) or "401" in text:
         return f"it wants a login ({text}); send a token in 'headers'."

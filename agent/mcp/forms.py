@@ -20,12 +20,12 @@ Json = dict[str, Any]
 Language = Literal["en", "ko"]
 Value = str | int | float | bool | list[str] | None
 
-_MOST_FIELDS = 8
+_MOST_FIELDS = 20
 _MOST_TEXT = 500
 _SECRET = re.compile(
-    r"pass(word|phrase|wd)|secret|token|api[-_ ]?key|credential|private[-_ ]?key|\bpin\b|\botp\b|cvv|비밀번호|토큰",
-    re.I,
+    r"pass(word|phrase|wd)|secret|token|api[-_ ]?key|credential|private[-_ ]?key|비밀번호|토큰", re.IGNORECASE
 )
+_SECRET_NAME = re.compile(r"\b(pin|otp|cvv)\b", re.IGNORECASE)
 
 _WORDS: Mapping[str, Mapping[Language, str]] = {
     "asks": {"en": "The MCP server {server} asks: {message}", "ko": "MCP 서버 {server}의 질문: {message}"},
@@ -81,7 +81,7 @@ def fields_of(message: str, schema: Mapping[str, Any], server: str, language: La
         if not isinstance(spec, Mapping):
             raise Declined(f"The field {name!r} cannot be read.")
         title, about = str(spec.get("title") or name), str(spec.get("description") or "")
-        if any(_SECRET.search(text) for text in (str(name), title, about)):
+        if _SECRET.search(f"{name} {title} {about}") or _SECRET_NAME.search(f"{name} {title}"):
             raise Declined(f"The field {_plain(title)!r} asks for a secret.")
         text = f"{asked}\n{_plain(title)}: {_plain(about)}"
         fields.append(_field(str(name), spec, text, str(name) in needed, language))

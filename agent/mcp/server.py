@@ -106,7 +106,7 @@ class ToolServer:
             await server.run(incoming, outgoing, server.create_initialization_options())
 
     async def http(self, listening: socket.socket, token: str) -> None:
-        """Serve `/mcp` on a loopback socket until a signal comes. Each request needs the token; browser pages may not."""
+        """Serve `/mcp` on a loopback socket until a signal comes. Each request needs the token; no page may."""
         import uvicorn
         from mcp.server.transport_security import TransportSecuritySettings
 
