@@ -176,7 +176,7 @@ def test_a_script_is_never_imported_for_its_engine(make: Make) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("app = FastAPI(title='x', dependencies=[Depends(user)])", "dependencies are asked for every route"),
+        ("app = FastAPI(title='x', dependencies=[Depends(user)])", "own dependencies are asked for every route"),
         ("app = FastAPI()\napp.add_middleware(TrustedHostMiddleware)", "TrustedHostMiddleware refuses"),
     ],
 )

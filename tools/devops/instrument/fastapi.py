@@ -28,7 +28,7 @@ def plan(unit: Unit) -> Draft:
         draft.notes += seen_by(
             unit,
             {
-                r"FastAPI\([^)]*\bdependencies\s*=": "The application's own dependencies are asked for every route",
+                r"FastAPI\([^)]{0,2000}\bdependencies\s*=": "Its own dependencies are asked for every route",
                 r"TrustedHostMiddleware": "TrustedHostMiddleware refuses probes that call by address",
             },
         )

@@ -28,9 +28,7 @@ NEEDS_SERVER = (
 def plan(unit: Unit) -> Draft:
     draft = plan_routes(_FLASK, unit)
     if draft.edited:
-        draft.notes += seen_by(
-            unit, {r"\.before_request\b": "A before_request hook of the application sees every request"}
-        )
+        draft.notes += seen_by(unit, {r"\.before_request\b": "A before_request hook sees every request"})
     if "json_logs" in draft.added:
         draft.notes.append(GUNICORN)
     if "sigterm" in unit.subjects:

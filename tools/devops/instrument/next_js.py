@@ -109,9 +109,7 @@ class _Files:
         else:
             draft.new[f"{self.source}instrumentation.{self.ending}"] = self._render("next_instrumentation", **flags)
         if "json_logs" in subjects:
-            draft.notes.append(
-                "Next.js writes its banner before the start-up hook runs, so those lines stay plain text."
-            )
+            draft.notes.append("Next.js writes its banner before the start-up hook runs: those lines stay plain text.")
         for name in subjects:
             text = self._render(_AT_START[name].replace("-", "_"), routes=False, request_ids=False)
             draft.new[f"{self.source}lib/{_AT_START[name]}.{self.ending}"] = text

@@ -105,7 +105,7 @@ class PythonFile:
         return found
 
     def only_declares(self) -> bool:
-        """Whether importing the file does nothing but define things: no call, loop or `with` on its own at top level."""
+        """Whether importing the file only defines things: no call, loop or `with` of its own at top level."""
         harmless = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef)
         return all(
             isinstance(node, (*harmless, ast.ClassDef, ast.If, ast.Try))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from tools.devops.instrument.source import Lines
 
@@ -17,8 +18,9 @@ _STRING = {quote: re.compile(rf"(?:[^{quote}\\\r\n]|\\(?:\r\n|.|\n))*{quote}", r
 _TEMPLATE = re.compile(r"\\.|`|\$\{", re.DOTALL)
 _REGEX = re.compile(r"(?:[^/\[\\\r\n]|\\.|\[(?:[^\]\\\r\n]|\\.)*\])+/[a-z]*")
 _BEFORE_REGEX = re.compile(r"(?:^|[(,=:\[!&|?{};+\-*%~^<>]|\b(?:return|typeof|case|in|of|void|throw|else|do))\s*$")
-_IMPORT = r"(?m)^import\b[^;()=]*?['\"]\s*['\"]"
-_REQUIRE = r"(?m)^(?:const|let|var)\b[^;=]*=\s*require\("
+_IMPORT = r"(?m)^import\b[^;()=]{0,2000}?['\"]\s*['\"]"
+_REQUIRE = r"(?m)^(?:const|let|var)\b[^;=]{0,2000}=\s*require\("
+MAX_CALLS = 50  # statements of one shape that are looked at in a file; more is no application's code
 _BRACKETS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -140,7 +142,8 @@ class ScriptFile:
     def calls(self, pattern: str) -> list[Call]:
         """Statements that begin with `pattern` up to and including `(`, one or more groups naming what is assigned."""
         found = []
-        for match in re.finditer(rf"(?m)^([ \t]*)(?:{pattern})\(", self.masked):
+        matches = re.finditer(rf"(?m)^([ \t]*)(?:{pattern})\(", self.masked)
+        for match in islice(matches, MAX_CALLS):
             end = self.closing(match.end() - 1)
             rest = re.match(r"[^\r\n]*", self.masked[end + 1 :])
             if rest and rest[0].strip() in ("", ";") and not self._goes_on(end + 1 + rest.end(), rest[0]):
@@ -184,16 +187,12 @@ class ScriptFile:
 
     def last_import(self, before: int) -> int:
         """The line after which an import can stand: the last import or top-level `require` ahead of `before`."""
-        pattern = (
-            r"(?m)^import\b[^;()=]*?['\"]\s*['\"]" if self.is_module else r"(?m)^(?:const|let|var)\b[^;=]*=\s*require\("
-        )
         last = 0
-        for match in re.finditer(pattern, self.masked):
-            if match.start() >= before:
-                break
-            end = match.end() if self.is_module else self.closing(match.end() - 1)
-            last = self.line_of(end)
-        return last or self._head()
+        for match in re.finditer(_IMPORT if self.is_module else _REQUIRE, self.masked[:before]):
+            last = match.end() - 1
+        if not last:
+            return self._head()
+        return self.line_of(last if self.is_module else self.closing(last))
 
     def _head(self) -> int:
         """Lines that must stay first: a shebang and "use strict"."""

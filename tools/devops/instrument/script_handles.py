@@ -5,9 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from tools.devops.instrument.python_handles import ADDRESSES, SERVICES, substitute
-from tools.devops.instrument.script_code import ScriptError, ScriptFile
+from tools.devops.instrument.script_code import MAX_CALLS, ScriptError, ScriptFile
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Handle
 
@@ -99,7 +100,8 @@ def _clients(file: ScriptFile, name: str, *, is_entry: bool) -> list[Client]:
             r"(?:export\s+)?(?:const|let|var)\s+(\w+)(?:\s*:\s*[\w.<>]{1,60})?\s*=\s*(?:await\s+)?"
             rf"(?:[\w.?]{{1,60}}\s*(?:\?\?|\|\|)\s*)?{facts.maker}"
         )
-        for call in re.finditer(rf"(?m)^{declared}(?:<[\w., ]{{1,80}}>)?\(", file.masked):
+        matches = re.finditer(rf"(?m)^{declared}(?:<[\w., ]{{1,80}}>)?\(", file.masked)
+        for call in islice(matches, MAX_CALLS):
             is_default = _is_default(file, call[1])
             if is_default or is_entry or _is_exported(file, call):
                 line = file.line_of(call.start())
@@ -109,16 +111,14 @@ def _clients(file: ScriptFile, name: str, *, is_entry: bool) -> list[Client]:
 
 def _is_exported(file: ScriptFile, declared: re.Match[str]) -> bool:
     name = re.escape(declared[1])
-    listed = rf"(?:\bexport|\bmodule\.exports\s*=)\s*\{{[^}}]*(?<![\w$:.]){name}(?![\w$:])[^}}]*\}}"
+    listed = rf"(?:\bexport|\bmodule\.exports\s*=)\s*\{{[^}}]{{0,2000}}(?<![\w$:.]){name}(?![\w$:])[^}}]{{0,2000}}\}}"
     single = rf"\b(?:module\.)?exports\.{name}\s*="
     return declared[0].lstrip().startswith("export") or re.search(f"{listed}|{single}", file.masked) is not None
 
 
 def _is_default(file: ScriptFile, name: str) -> bool:
-    return (
-        re.search(rf"(?m)(?:^export\s+default|\bmodule\.exports\s*=)\s+{re.escape(name)}\s*;?\s*$", file.masked)
-        is not None
-    )
+    exported = rf"(?m)(?:^export\s+default|\bmodule\.exports\s*=)\s+{re.escape(name)}\s*;?\s*$"
+    return re.search(exported, file.masked) is not None
 
 
 def _own_connection(unit: Unit, role: str) -> Handle | None:
