@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -73,6 +74,8 @@ def _serve_http(server: ToolServer, port: int) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(fd, "w", encoding="ascii") as file:
             json.dump({"url": url, "headers": {"Authorization": f"Bearer {token}"}}, file)
+        # The HTTP server closes first and then raises the signal again: leave in order, without the token file.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
         try:
             listening.listen()
             print(json.dumps({"url": url, "token_file": str(path)}), flush=True)
