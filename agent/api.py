@@ -73,9 +73,20 @@ class Agent:
     hooks: Sequence[Handler] = ()
     sandbox: bool = True
 
-    def start(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Run:
-        """Begin a run in the current event loop. `resume` is a session id; `workflow` demands verified steps."""
-        return Run(self, prompt, resume, workflow)
+    def start(
+        self,
+        prompt: str,
+        *,
+        resume: str | None = None,
+        session_id: str | None = None,
+        workflow: WorkflowRun | None = None,
+    ) -> Run:
+        """Begin a run in the current event loop.
+
+        `resume` is a session to continue, `session_id` the id of a new one (it must not exist yet); `workflow` demands
+        verified steps. What cannot begin (an unknown session, a used id) raises when the run is iterated.
+        """
+        return Run(self, prompt, resume, session_id, workflow)
 
     async def run(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
         """Run to the end and return the result."""
@@ -86,13 +97,20 @@ class Agent:
 
 
 class Run:
-    """One run: iterate it for its events; afterwards `result` is set. `interrupt()` ends it as `Interrupted`."""
+    """One run: iterate it for its events; afterwards `result` is set. `interrupt()` ends it as `Interrupted`.
 
-    def __init__(self, agent: Agent, prompt: str, resume: str | None, workflow: WorkflowRun | None) -> None:
+    `talk` is the conversation while it goes on, for a surface that changes its mode or rules under way.
+    """
+
+    def __init__(
+        self, agent: Agent, prompt: str, resume: str | None, session_id: str | None, workflow: WorkflowRun | None
+    ) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._result: Result | None = None
-        self.session_id = ""
-        self._task = asyncio.ensure_future(self._drive(agent, prompt, resume, workflow))
+        self.session_id = session_id or ""
+        self.talk: Conversation | None = None
+        setup = _Setup(agent, workflow, self._queue.put_nowait)
+        self._task = asyncio.ensure_future(self._drive(setup, prompt, resume))
         self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
 
     @property
@@ -116,11 +134,10 @@ class Run:
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _drive(self, agent: Agent, prompt: str, resume: str | None, workflow: WorkflowRun | None) -> None:
-        setup = _Setup(agent, workflow, self._queue.put_nowait)
+    async def _drive(self, setup: _Setup, prompt: str, resume: str | None) -> None:
         try:
-            talk = setup.conversation(prompt, resume)
-            self.session_id = talk.session_id
+            talk = setup.conversation(prompt, resume, self.session_id)
+            self.session_id, self.talk = talk.session_id, talk
             try:
                 result = await drive(talk)
             finally:
@@ -150,12 +167,14 @@ class _Setup:
             self._journal.record(event)
         self._show(event)
 
-    def conversation(self, prompt: str, resume: str | None) -> Conversation:
+    def conversation(self, prompt: str, resume: str | None, session_id: str) -> Conversation:
         agent = self._agent
         cwd = Path(agent.cwd).resolve()
         restored = restore(find_session(resume, cwd)) if resume else None
-        self.session_id = restored.session_id if restored else new_session_id()
+        self.session_id = restored.session_id if restored else session_id or new_session_id()
         directory = restored.directory if restored else session_directory(cwd, self.session_id)
+        if restored is None and (directory / JOURNAL).exists():
+            raise SessionError(f"The session {self.session_id} exists already. Continue it with --resume.")
         redactor = Redactor.from_environment(agent.env)
         self._journal = Journal(directory, redactor)
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
