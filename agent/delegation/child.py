@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,13 @@ from agent.loop import Conversation
 from agent.models.choose import ModelChoiceError
 from agent.models.port import Model
 from agent.prompt import system_blocks, tool_definitions
+from agent.shelter import Confined
 from agent.skills import Skill, choose_preloaded
 from tools.paths import only_readable
 from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
+    from agent.hooks import Hooks
     from agent.permissions import Mode, PermissionEngine
 
 SPAWNING = frozenset({"Agent", "Task", "Delegate"})
@@ -50,8 +52,9 @@ class TreeLimits:
 class Setting:
     """What is the same for all children of a run.
 
-    `agents` are those that may be started, by canonical name; `pool` every tool a child may get at most, by name;
-    `choose` makes the model of a name, None where all use their parent's. `session` is the directory of the journal.
+    `agents` are those that may be started, by canonical name, all of them trusted: their hooks run. `pool` is every
+    tool a child may get at most, by name; `sandbox` confines its shell. `choose` makes the model of a name, None where
+    all use their parent's. `session` is the directory of the journal.
     """
 
     agents: Mapping[str, AgentDefinition]
@@ -59,14 +62,15 @@ class Setting:
     skills: Mapping[str, Skill] = field(default_factory=dict)
     choose: Callable[[str], Model] | None = None
     session: Path | None = None
+    sandbox: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A child ready to be driven. `written` fills with the files it wrote."""
+    """A child ready to be driven. `written` fills with the files it wrote; `closing` frees what only it uses."""
 
     talk: Conversation
-    own_model: bool
+    closing: tuple[Callable[[], Awaitable[None]], ...]
     notices: tuple[str, ...]
     mode: str
     written: dict[str, None]
@@ -84,6 +88,7 @@ def assemble(
     agent: AgentDefinition,
     *,
     agent_id: str,
+    above: Sequence[str],
     prompt: str,
     history: Sequence[dict[str, Any]],
     model: str | None,
@@ -99,10 +104,15 @@ def assemble(
     names = [name for name in pool if name in {*selection.names, *grants_of(agent)}]
     written: dict[str, None] = {}
     tools: dict[str, Tool] = {
-        name: ClaimingTool(pool[name], claims, agent_id, written) if "writes" in pool[name].effects else pool[name]
+        name: ClaimingTool(pool[name], claims, agent_id, above, written)
+        if "writes" in pool[name].effects
+        else pool[name]
         for name in sorted(names)
     }
+    if setting.sandbox and "Bash" in tools:
+        tools["Bash"] = Confined(tools["Bash"], emit)
     mode = _mode(agent, parent.calls)
+    hooks, remarks = _hooks(parent, agent, agent_id, context, mode)
     calls = CallRunner(
         tools,
         context,
@@ -110,6 +120,7 @@ def assemble(
         parent.calls.redactor,
         emit,
         agent_id=agent_id,
+        hooks=hooks,
     )
     only_readable(context, lambda path: calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny")
     skills, missing = choose_preloaded(agent.skills, setting.skills)
@@ -126,8 +137,13 @@ def assemble(
         history=list(history),
         options=parent.options,
         agent_id=agent_id,
+        hooks=hooks,
     )
-    return Child(talk, own, (*agent.warnings, *selection.warnings, *missing, *problems), mode, written)
+    closing = [chosen.aclose] if own else []
+    if hooks is not None and parent.hooks is None:
+        closing.append(hooks.aclose)
+    notices = (*agent.warnings, *selection.warnings, *missing, *problems, *remarks)
+    return Child(talk, tuple(closing), notices, mode, written)
 
 
 def _context(parent: ToolContext, agent_id: str) -> ToolContext:
@@ -170,6 +186,23 @@ def _engine(
 
     own = Rules.parse(deny=denied, source=agent.name, anchor=parent.context.root)
     return parent.permissions.child(own, mode, tools=tools)
+
+
+def _hooks(
+    parent: Conversation, agent: AgentDefinition, agent_id: str, context: ToolContext, mode: Mode
+) -> tuple[Hooks | None, list[str]]:
+    """The run's hooks and the agent's own, and what is wrong with those."""
+    if parent.hooks is None and not agent.hooks:
+        return None, []
+    from agent.hooks import HookRunner, Hooks
+    from agent.hooks.config import read_hooks
+
+    own, remarks = read_hooks(agent.hooks, agent.name)
+    base = parent.hooks or Hooks(
+        runner=HookRunner(handlers=(), root=context.root, scratch=context.scratch, redactor=parent.calls.redactor),
+        common=lambda: {"session_id": parent.session_id, "cwd": str(context.cwd), "permission_mode": mode},
+    )
+    return base.for_agent(agent_id, agent.name, own), [str(remark) for remark in remarks]
 
 
 def _model(setting: Setting, parent: Model, wanted: str) -> tuple[Model, bool, tuple[str, ...]]:

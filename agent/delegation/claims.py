@@ -6,7 +6,7 @@ is known only afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,15 @@ class Claims:
     held: dict[str, set[Path]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
 
-    def take(self, agent_id: str, path: Path) -> None:
-        """Claim `path` for an agent. Raises `ToolError` when another one holds it."""
+    def take(self, agent_id: str, path: Path, above: Collection[str] = ()) -> None:
+        """Claim `path` for an agent. Raises `ToolError` when another one holds it.
+
+        The agents `above` it are waiting for it, so what they hold is no obstacle.
+        """
         for other, paths in self.held.items():
-            if other != agent_id and any(within(path, held) or within(held, path) for held in paths):
+            if other == agent_id or other in above:
+                continue
+            if any(within(path, held) or within(held, path) for held in paths):
                 raise ToolError(
                     f"{path.name} is being written by {self.names.get(other, 'another agent')}, which has not ended. "
                     "Do not write it another way; go on without it and name it in your report."
@@ -47,6 +52,7 @@ class ClaimingTool:
     inner: Tool
     claims: Claims
     agent_id: str
+    above: Collection[str]
     written: dict[str, None]
 
     @property
@@ -69,7 +75,7 @@ class ClaimingTool:
         target = next((raw[name] for name in _TARGETS if isinstance(raw.get(name), str)), None)
         if target is not None:
             path = ctx.resolve(target).resolve()
-            self.claims.take(self.agent_id, path)
+            self.claims.take(self.agent_id, path, self.above)
         result = await self.inner.invoke(ctx, raw)
         if not result.is_error and result.data.get("written", True):
             self.written.update(dict.fromkeys(_files(ctx, target, result.data)))

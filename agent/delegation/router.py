@@ -68,6 +68,7 @@ class Router:
         self.results: list[DelegationResult] = []
         self._elsewhere = Requests()
         self._parent: Conversation | None = None
+        self._ancestors: tuple[str, ...] = ()
         self._name = ""
         self._spawnable: tuple[str, ...] | None = None
 
@@ -188,6 +189,7 @@ class Router:
                 self._name,
                 agent,
                 agent_id=agent_id,
+                above=self._above(),
                 prompt=task_message(request, agent, self._name, self._earlier(agent)),
                 history=self._history(resume) if resume else (),
                 model=model,
@@ -220,11 +222,17 @@ class Router:
 
     def _let_it_delegate(self, child: Child, agent: AgentDefinition) -> None:
         calls = child.talk.calls
-        setting = replace(self._setting, pool=calls.tools)
+        setting = replace(self._setting, pool={name: self._setting.pool[name] for name in calls.tools})
         below = Router(lambda: setting, self._tree, self._depth + 1)
         below.serve(child.talk, agent)
         below._elsewhere = self._elsewhere
+        below._ancestors = self._above()
         calls.context.delegator = below
+
+    def _above(self) -> tuple[str, ...]:
+        """The ids of the agents that wait for what is started here."""
+        parent = self._parent.agent_id if self._parent is not None else None
+        return (*self._ancestors, parent) if parent is not None else ()
 
     def _earlier(self, agent: AgentDefinition) -> dict[str, str | None]:
         known = {fold(name) for name in self._setting.agents}
@@ -298,8 +306,8 @@ def _started(child: Child, agent: AgentDefinition) -> RunStarted:
 
 async def _release(child: Child) -> None:
     """Close what only the child used."""
-    if child.own_model:
-        await child.talk.model.aclose()
+    for close in child.closing:
+        await close()
     if "shell" in child.talk.calls.context.state:
         from tools.shell import shell
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from agent.delegation.child import Setting, TreeLimits
 from agent.delegation.router import Router, Tree
 from agent.delegation.tool import agent_tool
 from agent.events import Event, RunStarted
+from agent.hooks import Handler, HookRunner, Hooks
 from agent.loop import Conversation, drive
 from agent.models.port import Model, Request
 from agent.permissions import Mode, PermissionEngine, Rules
@@ -101,6 +102,8 @@ def family(tmp_path: Path) -> Build:
         root: Path | None = None,
         boss: AgentDefinition | None = None,
         state: Mapping[str, Any] | None = None,
+        sandbox: bool = False,
+        hooks: Sequence[Handler] = (),
     ) -> Family:
         model: Model = ScriptedModel(lambda r: script(asks(r), r)) if callable(script) else script
         root = root or tmp_path / "project"
@@ -120,7 +123,7 @@ def family(tmp_path: Path) -> Build:
         everything |= pool or {}
         parent = boss or definition("boss")
         known = {agent.name: agent for agent in [parent, *agents]}
-        setting = Setting(agents=known, pool=everything, session=journal.directory)
+        setting = Setting(agents=known, pool=everything, session=journal.directory, sandbox=sandbox)
         router = Router(lambda: setting, Tree(tree or TreeLimits()))
         context = ToolContext(
             root=root,
@@ -132,7 +135,9 @@ def family(tmp_path: Path) -> Build:
         )
         engine_rules = rules if rules is not None else Rules.parse(allow=["Echo", "Slow"])
         engine = PermissionEngine(engine_rules, mode=mode, cwd=root, home=tmp_path, directories=(context.scratch,))
-        calls = CallRunner(everything, context, lambda: engine, redactor, emit)
+        runner = HookRunner(handlers=tuple(hooks), root=root, scratch=context.scratch, redactor=redactor)
+        facade = Hooks(runner=runner, common=lambda: {"cwd": str(context.cwd)}) if hooks else None
+        calls = CallRunner(everything, context, lambda: engine, redactor, emit, hooks=facade)
         talk = Conversation(
             session_id=new_session_id(),
             model=model,
@@ -142,6 +147,7 @@ def family(tmp_path: Path) -> Build:
             ledger=Ledger(limits or Limits()),
             emit=emit,
             prompt="go",
+            hooks=facade,
         )
         emit(
             RunStarted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from agent.budget import Limits
 from agent.delegation.child import TreeLimits
 from agent.events import ModelAnswered, PermissionDecided, RunFinished, RunStarted, ToolFinished, ToolStarted
+from agent.hooks.config import callback_handler
 from agent.models.port import Request
 from agent.permissions import Rules
 from agent.result import Completed, Interrupted, OutOfBudget
@@ -392,6 +394,59 @@ async def test_a_file_that_one_child_writes_is_refused_to_another(family: Build,
     assert (kin.talk.calls.context.root / "app.py").read_text() == "third"
     files = {e.data["agent"]: e.data["files"] for e in kin.ended(ToolFinished) if e.tool == "Delegate"}
     assert files == {"first": ["app.py"], "second": [], "third": ["app.py"]}
+
+
+async def test_a_parent_that_waits_does_not_keep_its_files_from_its_child(family: Build, member: Member) -> None:
+    def script(who: str, request: Request) -> Any:
+        step = sum(m["role"] == "assistant" for m in request.messages)
+        if who == "boss":
+            return ([delegate("one")], "Done.")[step]
+        if who == "one":
+            return ([call("Write", file_path="app.py", content="one")], [delegate("two")], "Done.")[step]
+        return ([call("Read", file_path="app.py")], [call("Write", file_path="app.py", content="two")], "Done.")[step]
+
+    kin = family(script, [member("one"), member("two")])
+    await kin.run()
+    assert (kin.talk.calls.context.root / "app.py").read_text() == "two"
+
+
+async def test_the_hooks_of_the_run_and_its_own_bind_a_child(family: Build, member: Member) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def watch(payload: Mapping[str, Any], _call_id: str | None) -> Mapping[str, Any]:
+        seen.append((payload["tool_name"], payload.get("agent_type")))
+        denied = {"hookEventName": "PreToolUse", "permissionDecision": "deny", "permissionDecisionReason": "not here"}
+        return {"hookSpecificOutput": denied} if payload["tool_name"] == "Read" else {}
+
+    def script(who: str, request: Request) -> Any:
+        if who == "boss":
+            return boss_says([delegate("worker")], "Done.")(request)
+        if len(request.messages) == 1:
+            return [call("Read", file_path="app.py"), call("Echo", word="x")]
+        return "Said: " + json.dumps(request.messages[-1]["content"])
+
+    own = {"PreToolUse": [{"matcher": "Echo", "hooks": [{"type": "command", "command": "echo no >&2; exit 2"}]}]}
+    kin = family(script, [member("worker", hooks=own)], hooks=[callback_handler("PreToolUse", watch)])
+    await kin.run()
+    assert ("Read", "worker") in seen
+    denied = [e.tool for e in kin.ended(PermissionDecided) if e.agent_id and e.behavior == "deny"]
+    assert denied == ["Read", "Echo"]
+
+
+@pytest.mark.needs("bwrap")
+async def test_every_child_has_a_confined_shell(family: Build, member: Member, tmp_path: Path) -> None:
+    def script(who: str, request: Request) -> Any:
+        step = sum(m["role"] == "assistant" for m in request.messages)
+        if who == "boss":
+            return ([delegate("one")], [delegate("two")], "Done.")[step]
+        return ([call("Bash", command=f"echo in > {who}; echo out > {tmp_path}/out-{who}")], "Tried.")[step]
+
+    rules = Rules.parse(allow=["Bash"])
+    kin = family(script, [member("one"), member("two")], rules=rules, mode="bypassPermissions", sandbox=True)
+    await kin.run()
+    root = kin.talk.calls.context.root
+    assert [(root / name).read_text() for name in ("one", "two")] == ["in\n", "in\n"]
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("out-")]
 
 
 # --- ends -----------------------------------------------------------------------------------------------------------
