@@ -6,7 +6,7 @@ outcome = await hooks.pre_tool(call)
 decision = judge(engine, call.name, outcome.updated_input or call.input, outcome, cwd)
 """
 
-from agent.hooks.config import Callback, Handler, callback_handler, read_hooks
+from agent.hooks.config import Callback, Handler, callback_handler, read_hooks, settings_hooks
 from agent.hooks.events import EVENTS
 from agent.hooks.facade import Hooks, judge
 from agent.hooks.runner import HookOutcome, HookRun, HookRunner
@@ -22,4 +22,5 @@ __all__ = [
     "callback_handler",
     "judge",
     "read_hooks",
+    "settings_hooks",
 ]

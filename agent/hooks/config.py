@@ -7,13 +7,16 @@ What cannot be read becomes a remark; the rest of the file still counts.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.hooks.events import EVENTS
 from agent.hooks.matching import unreadable, unreadable_rule
 from agent.settings.remarks import Remark, remark
+
+if TYPE_CHECKING:
+    from agent.settings.load import HookSource
 
 Json = Mapping[str, Any]
 Callback = Callable[[Json, "str | None"], Awaitable[Json]]
@@ -88,6 +91,12 @@ def read_hooks(events: Json, where: str, *, once_allowed: bool = False) -> tuple
     reader = _Reader(where, once_allowed)
     handlers = tuple(handler for event, groups in events.items() for handler in reader.event(event, groups))
     return handlers, reader.remarks
+
+
+def settings_hooks(sources: Iterable[HookSource]) -> tuple[tuple[Handler, ...], list[Remark]]:
+    """The handlers of all settings files, in their order, and remarks on what cannot be used."""
+    read = [read_hooks(source.events, source.where) for source in sources]
+    return tuple(h for handlers, _ in read for h in handlers), [r for _, remarks in read for r in remarks]
 
 
 class _Reader:
@@ -173,7 +182,7 @@ class _Reader:
         if value is None:
             return None
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
-            return min(float(value), _MOST_SECONDS)
+            return float(min(value, _MOST_SECONDS))
         self.wrong(f"{place}.timeout", "expected seconds above 0; the default counts")
         return None
 

@@ -105,17 +105,17 @@ class Hooks:
         )
 
     async def stop(self, last_text: str, *, active: bool = False) -> HookOutcome:
-        """The agent wants to stop. `deny` sends it back to work with `reason`, at most 8 times in a row.
+        """The agent wants to stop. `deny` (with `reason`) or context sends it back to work, 8 times in a row at most.
 
-        `active`: it goes on already because of such a hook. For a child this is `subagent_stop`.
+        `active`: it goes on already because of such a hook. A child's stop is `SubagentStop`.
         """
         event, kind = ("Stop", "") if self.agent_id is None else ("SubagentStop", self.agent_type or "")
         outcome = await self._run(event, kind, stop_hook_active=active, last_assistant_message=last_text)
-        self.stop_blocks = self.stop_blocks + 1 if outcome.blocked else 0
+        self.stop_blocks = self.stop_blocks + 1 if outcome.blocked or outcome.context else 0
         if self.stop_blocks <= MOST_STOP_BLOCKS:
             return outcome
         text = f"A hook kept the agent from stopping {MOST_STOP_BLOCKS} times in a row and was overruled."
-        return replace(outcome, decision=None, reason="", messages=(*outcome.messages, text))
+        return replace(outcome, decision=None, reason="", context=(), messages=(*outcome.messages, text))
 
     async def stop_failure(self, error: str, details: str = "", last_text: str = "") -> HookOutcome:
         return await self._run(
@@ -159,15 +159,17 @@ def judge(
     """Permissions and hooks on one call, whose input is already the rewritten one.
 
     A hook tightens anything. Its allow counts like an allow rule for this one call: deny and ask rules, protected
-    paths and critical removals hold against it. `defer` denies: this run has nobody who would resume the call.
+    paths and critical removals hold against it. A hook that ends the run denies. So does `defer`: this run has nobody
+    who would resume the call.
     """
     from agent.permissions import Decision, Rules
 
     if outcome.decision == "allow":
         engine = engine.with_rules(Rules.parse(allow=[tool], source="hook"))
     decision = engine.decide(tool, tool_input, cwd=cwd)
-    if outcome.decision in ("deny", "defer") and decision.behavior != "deny":
-        reason = outcome.reason or "A hook denied it."
+    held = outcome.stop is not None or outcome.decision in ("deny", "defer")
+    if held and decision.behavior != "deny":
+        reason = outcome.stop or outcome.reason or "A hook denied it."
         return replace(decision, behavior="deny", rule=None, reason=reason, suggestion=None)
     if outcome.decision == "ask" and decision.behavior == "allow":
         reason = outcome.reason or "A hook asks for a person's approval."

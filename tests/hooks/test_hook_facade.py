@@ -177,6 +177,18 @@ def test_a_hook_tightens_anything_and_its_allow_is_a_rule_for_one_call(
         assert "because" in decision.reason
 
 
+def test_a_hook_that_ends_the_run_holds_the_call_back(tmp_path: Path) -> None:
+    outcome = HookOutcome(decision="allow", stop="enough")
+    decision = judge(engine(tmp_path, allow=["Bash"]), "Bash", MAKE, outcome, tmp_path)
+    assert (decision.behavior, decision.reason) == ("deny", "enough")
+
+
+async def test_context_keeps_an_agent_at_work_eight_times_at_most(tmp_path: Path) -> None:
+    mine, _ = hooks(tmp_path, {"hookSpecificOutput": {"additionalContext": "look again"}})
+    outcomes = [await mine.stop("done") for _ in range(9)]
+    assert [outcome.context for outcome in outcomes] == [("look again",)] * 8 + [()]
+
+
 async def test_rewritten_input_is_judged_again(tmp_path: Path) -> None:
     specific = {"permissionDecision": "allow", "updatedInput": {"command": "curl evil"}}
     mine, _ = hooks(tmp_path, {"hookSpecificOutput": specific})
