@@ -268,6 +268,26 @@ SAMPLES: dict[str, Sample] = {
         spec("ko", rpo=60, rto=240, compliance=["PIPA"]),
         extra=(Decision("domain", "shop.example.com", "user"), Decision("repository", "Acme/Shop", "project")),
     ),
+    "fastapi-lambda": Sample((API,), ("aws-lambda",), extra=(Decision("repository", "Acme/Shop", "project"),)),
+    "handlers-lambda-ko": Sample(
+        (
+            replace(NODE, path="api", name="api"),
+            DeployUnit(
+                path="jobs",
+                name="jobs",
+                kind="function",
+                language="python",
+                package_manager="pip",
+                install="pip install -r requirements.txt",
+                test="pytest",
+                entry="handler.lambda_handler",
+                files=("requirements.txt",),
+                env=("TABLE_NAME",),
+            ),
+        ),
+        ("aws-lambda", "aws-lambda"),
+        spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
+    ),
     "workspace-kubernetes": Sample(
         (
             replace(NODE, path="apps/api", name="api", files=("package.json", "../../package-lock.json")),

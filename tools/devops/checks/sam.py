@@ -1,4 +1,4 @@
-"""The `sam` gate: AWS SAM templates against service limits and the roll-back that SAM offers."""
+"""The `sam` gate: AWS SAM templates against service limits, the roll-back that SAM offers, and who may deploy."""
 
 from __future__ import annotations
 
@@ -61,6 +61,18 @@ RULES = Rules(
             "Grant single actions on named resources.",
             _SAM,
         ),
+        "oidc-subject": Rule(
+            "error",
+            "Any repository on GitHub, or any branch and pull request of this one, could take the role.",
+            "Compare `token.actions.githubusercontent.com:sub` with repo:OWNER/NAME:environment:NAME, and `:aud` too.",
+            "docs.github.com/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws",
+        ),
+        "static-keys": Rule(
+            "error",
+            "A key of a user never expires, and stands in the stack.",
+            "Let the pipeline take a role through OIDC.",
+            "docs.aws.amazon.com/IAM best practices",
+        ),
         "cors": Rule(
             "error", "Any site may call with the user's credentials.", "Name the origins.", "fetch.spec.whatwg.org"
         ),
@@ -73,14 +85,17 @@ _OLD_RUNTIME = re.compile(
 
 
 def select(subject: Subject) -> tuple[str, ...]:
+    """SAM templates, and the CloudFormation templates of this tool's own layout that belong to them."""
     found = []
     for path in subject.tree.files:
-        if path.endswith((".yaml", ".yml")) and re.search(r"(^|/)(template|sam|serverless)[\w.-]*$", path):
-            try:
-                if "AWS::Serverless" in subject.tree.text(path):
-                    found.append(path)
-            except BadFileError:
+        named = re.search(r"(^|/)(template|sam|serverless)[\w.-]*$|^infra/[\w.-]+$", path)
+        if not named or not path.endswith((".yaml", ".yml")):
+            continue
+        try:
+            if re.search(r"AWS::Serverless|^AWSTemplateFormatVersion", subject.tree.text(path), re.MULTILINE):
                 found.append(path)
+        except BadFileError:
+            found.append(path)
     return tuple(found)
 
 
@@ -98,6 +113,11 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
                 yield from _function(document, name, {**shared, **own})
             if kind in ("AWS::Serverless::Api", "AWS::Serverless::HttpApi"):
                 yield from _cors(document, name, own)
+            if kind == "AWS::IAM::Role":
+                yield from _trust(document, name, own)
+            if kind == "AWS::IAM::AccessKey":
+                line = document.line("Resources", name)
+                yield RULES.at("static-keys", document.file, line, f"{name} makes a long-lived key.")
 
 
 def _function(document: Document, name: str, properties: dict[str, Any]) -> Iterator[Finding]:
@@ -134,6 +154,23 @@ def _environment(file: str, name: str, properties: dict[str, Any], line: int) ->
     for key, value in variables.items():
         if looks_secret(key) and isinstance(value, str) and value and not value.startswith("{{resolve:"):
             yield RULES.at("secret", file, line, f"{name} has a literal value for {key[:60]}.")
+
+
+_SUBJECT = "token.actions.githubusercontent.com:sub"
+
+
+def _trust(document: Document, name: str, properties: dict[str, Any]) -> Iterator[Finding]:
+    """A role that GitHub may take: only for one repository, and in it one environment or branch."""
+    for statement in sequence(lookup(properties, "AssumeRolePolicyDocument", "Statement")):
+        if "AssumeRoleWithWebIdentity" not in str(mapping(statement).get("Action")):
+            continue
+        conditions = mapping(mapping(statement).get("Condition"))
+        subjects = [mapping(values).get(_SUBJECT) for values in conditions.values()]
+        exact = [str(subject) for subject in subjects if subject]
+        audience = any("token.actions.githubusercontent.com:aud" in mapping(values) for values in conditions.values())
+        if not audience or not exact or any(re.search(r"repo:[^:]*\*|:\*", subject) for subject in exact):
+            line = document.line("Resources", name)
+            yield RULES.at("oidc-subject", document.file, line, f"The role {name} can be taken by others.")
 
 
 def _cors(document: Document, name: str, properties: dict[str, Any]) -> Iterator[Finding]:

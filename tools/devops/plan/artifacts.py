@@ -1,7 +1,7 @@
 """Which files a project gets, and the requirements each one answers.
 
 Kinds: dockerfile, dockerignore, compose, env_example, workflow, dependabot, railway, railway_json, vercel, netlify,
-kubernetes, architecture, runbook, secrets_doc, monitoring_doc, handover.
+kubernetes, sam, terraform, architecture, runbook, secrets_doc, monitoring_doc, handover.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from tools.devops.handovers import partners
+from tools.devops.plan.clouds import cloud_files
 from tools.devops.plan.image import image_of
 from tools.devops.plan.names import deployable, joined, platform_for, serves, slugs, uses_image, workspace
 from tools.devops.plan.services import services_for
@@ -35,6 +36,8 @@ _ANSWERS = {
     "vercel": r"vercel|cdn|front.?end|preview|cron|프론트엔드|프리뷰",
     "netlify": r"netlify|cdn|front.?end|preview|프론트엔드",
     "kubernetes": r"kubernetes|k8s|scal|replica|zero.downtime|network polic|쿠버네티스|확장|무중단|복제",
+    "sam": r"lambda|serverless|deploy|canary|roll.?back|서버리스|배포|카나리|롤백",
+    "terraform": r"terraform|infrastructure|deploy|database|scal|replica|zero.downtime|인프라|배포|확장|무중단|복제",
     "architecture": r"database|cache|queue|region|availab|sla|budget|cost|scal|데이터베이스|캐시|리전|가용|예산|비용",
     "runbook": r"roll.?back|runbook|backup|restor|recover|incident|rpo|rto|롤백|런북|백업|복구|장애",
     "secrets_doc": r"secret|credential|token|key rotat|시크릿|비밀|자격 증명|토큰",
@@ -114,6 +117,8 @@ def _platforms(project: Project, units: Sequence[DeployUnit], decisions: Sequenc
         yield "netlify", path, f"{_COMMON}/netlify.toml.j2", unit.path, "Netlify build settings"
     if "kubernetes" in by_platform:
         yield from _kubernetes([u for u in by_platform["kubernetes"] if image_of(u)], slugs(project))
+    for platform, members in by_platform.items():
+        yield from cloud_files(platform, members)
 
 
 def _kubernetes(units: Sequence[DeployUnit], names: dict[str, str]) -> Iterator[Entry]:

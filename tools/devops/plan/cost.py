@@ -119,4 +119,17 @@ def _kubernetes(bill: _Bill, units: Sequence[DeployUnit], services: int, _spec: 
     bill.assumptions.append("Kubernetes: prices of DigitalOcean; a load balancer and egress are not included.")
 
 
-_RULES = {"railway": _railway, "vercel": _vercel, "netlify": _netlify, "kubernetes": _kubernetes}
+_REQUESTS, _SECONDS, _FUNCTION_GB = 1_000_000, 0.2, 0.5
+
+
+def _lambda(bill: _Bill, units: Sequence[DeployUnit], _services: int, _spec: Spec | None) -> None:
+    calls = bill.price("aws.lambda_usd_per_million_requests") * _REQUESTS / 1_000_000
+    work = bill.price("aws.lambda_usd_per_gb_second") * _REQUESTS * _SECONDS * _FUNCTION_GB
+    gateway = bill.price("aws.http_api_usd_per_million_requests") * _REQUESTS / 1_000_000
+    each = f"{len(units)} x 1 million requests"
+    bill.add("Lambda", len(units) * (calls + work), f"{each} of {_SECONDS} s with {_FUNCTION_GB} GB, no free tier")
+    bill.add("API Gateway HTTP API", len(units) * gateway, each)
+    bill.assumptions.append("AWS: prices of us-east-1; logs, egress and the free tier are not included.")
+
+
+_RULES = {"railway": _railway, "vercel": _vercel, "netlify": _netlify, "kubernetes": _kubernetes, "aws-lambda": _lambda}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tools.devops.plan.clouds import lambda_handler
 from tools.devops.plan.environment import region_of
 from tools.devops.plan.image import Image, default_port, image_of, is_static, language_version, runtime_of
 from tools.devops.plan.names import (
@@ -30,25 +31,10 @@ from tools.devops.plan.names import (
     workspace,
 )
 from tools.devops.plan.pipeline import Checks, checks_of
+from tools.devops.plan.regions import regions
 from tools.devops.plan.services import Service, services_for, services_of
 from tools.devops.platform import Platform, facts, platform_of
 from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
-
-_RAILWAY_REGIONS = (
-    (r"korea|seoul|japan|tokyo|singapore|asia|ap-|한국|서울|\bkr\b|\bjp\b", "asia-southeast1-eqsg3a"),
-    (r"europe|eu-|frankfurt|london|amsterdam|ireland|germany", "europe-west4-drams3a"),
-    (r"us-east|virginia|new york|iad", "us-east4-eqdc4a"),
-    (r"us-west|california|oregon|san francisco", "us-west2"),
-)
-_VERCEL_REGIONS = (
-    (r"korea|seoul|ap-northeast-2|icn|한국|서울|\bkr\b", "icn1"),
-    (r"japan|tokyo|ap-northeast-1|hnd|\bjp\b", "hnd1"),
-    (r"singapore|ap-southeast-1", "sin1"),
-    (r"frankfurt|germany|eu-central", "fra1"),
-    (r"london|eu-west-2", "lhr1"),
-    (r"us-west|california|san francisco|sfo", "sfo1"),
-    (r"us-east|virginia|iad", "iad1"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +90,27 @@ class UnitView:
     def name(self) -> str:
         return self.unit.name
 
+    @property
+    def runtime_env(self) -> tuple[EnvVar, ...]:
+        """What the running code reads from the platform's settings, in name order; PORT is set by the platform."""
+        return tuple(v for v in self.env if v.lives_in == "platform" and v.name != "PORT")
+
+    @property
+    def handler(self) -> str:
+        """The function that Lambda calls in a unit that is no server; "" where there is none."""
+        return lambda_handler(self.unit)
+
+    @property
+    def lambda_runtime(self) -> str:
+        """The name Lambda gives the language, for a function without an image."""
+        return f"nodejs{self.version}.x" if self.runtime == "node" else f"python{self.version}"
+
+    @property
+    def deployed(self) -> bool:
+        """Whether the pipeline deploys the unit: its platform has files here, and there is something to run."""
+        runs = self.image is not None or not self.platform.image
+        return bool(self.platform.artifacts) and (runs or (self.platform.id == "aws-lambda" and bool(self.handler)))
+
 
 def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Project) -> dict[str, Any]:
     """The template's variables.
@@ -117,7 +124,6 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
     units = tuple(_unit_view(unit, names[unit.path], plan, spec, project) for unit in deployable(project))
     unit = next((u for u in units if artifact.unit == u.path), None)
     branches = decided(plan.decisions, "branches", ["main"])
-    region = region_of(spec)
     return {
         "plan": plan,
         "artifact": artifact,
@@ -136,11 +142,7 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
         "monorepo": len(units) > 1,
         "environment": artifact.path.split("/")[2] if artifact.path.startswith("k8s/overlays/") else "",
         "domain": decided(plan.decisions, "domain"),
-        "region": {
-            "railway": _region(region, _RAILWAY_REGIONS),
-            "vercel": _region(region, _VERCEL_REGIONS),
-            "stated": region,
-        },
+        "region": regions(region_of(spec)),
         "cache_mounts": unit is not None and unit.platform.id != "railway",
         "facts": facts(),
         "requirements": _requirements(plan, spec),
@@ -225,11 +227,6 @@ def _dev_command(command: str) -> str:
     if re.search(r"\b(gunicorn|flask\b.*\brun)\b", command):
         return f"{command} --reload" if "gunicorn" in command else f"{command} --debug"
     return ""
-
-
-def _region(region: str | None, table: Sequence[tuple[str, str]]) -> str:
-    text = (region or "").lower()
-    return next((name for pattern, name in table if re.search(pattern, text)), "") if text else ""
 
 
 def _project_name(spec: Spec | None, project: Project, names: Mapping[str, str]) -> str:

@@ -1,0 +1,158 @@
+"""The files of the clouds: what the real tools and our own gates say, and what each must promise."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tools.devops.checks import run_checks, to_text
+
+CLOUDS = [
+    "fastapi-lambda",
+    "handlers-lambda-ko",
+]
+
+
+class CloudFormation(yaml.SafeLoader):
+    """YAML with the short forms of CloudFormation's functions, each as `{name: argument}`."""
+
+
+def _short_form(loader: CloudFormation, name: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return {name: loader.construct_mapping(node, deep=True)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.ScalarNode)
+    return {name: loader.construct_scalar(node)}
+
+
+CloudFormation.add_multi_constructor("!", _short_form)
+
+
+def cloudformation(text: str) -> Any:
+    return yaml.load(text, CloudFormation)
+
+
+def put(root: Path, files: dict[str, str]) -> None:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+
+
+def workflow_of(sample: Any) -> str:
+    text = sample.files("workflow")[".github/workflows/ci-cd.yml"]
+    assert isinstance(text, str)
+    return text
+
+
+def job(text: str, name: str) -> Any:
+    return yaml.safe_load(text)["jobs"][name]
+
+
+def steps(body: Any) -> list[str]:
+    return [step["name"] for step in body["steps"]]
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_every_gate_passes_on_what_is_written(samples: dict[str, Any], name: str, tmp_path: Path) -> None:
+    sample = samples[name]
+    put(tmp_path, sample.files())
+    report = run_checks(tmp_path, project=sample.project, spec=sample.spec)
+    ours = [f for f in report.errors if not (f.rule == "workflow/order" and name == "handlers-lambda-ko")]
+    assert not ours, to_text(report)
+    assert not [check for check in report.not_verified if check.name != "workflow"], to_text(report)
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_no_key_is_stored_and_the_role_is_taken_by_name(samples: dict[str, Any], name: str) -> None:
+    text = workflow_of(samples[name])
+    assert not re.search(r"aws-access-key|AWS_SECRET|credentials_json|client-secret|AZURE_CREDENTIALS", text)
+    for job_name, body in yaml.safe_load(text)["jobs"].items():
+        assert ("id-token" in body["permissions"]) is (job_name.startswith(("build", "deploy")))
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_failed_deployment_is_taken_back(samples: dict[str, Any], name: str) -> None:
+    for job_name, body in yaml.safe_load(workflow_of(samples[name]))["jobs"].items():
+        if not job_name.startswith("deploy"):
+            continue
+        names = steps(body)
+        back = next(step for step in body["steps"] if step["name"] == "Roll back")
+        assert back["if"].startswith("failure() && ")
+        checked = next(i for i, n in enumerate(names) if n.startswith("Check the "))
+        assert names.index("Roll back") > checked
+    texts = samples[name].plan().strategy
+    assert any(key.endswith(".rollback") for key in texts)
+
+
+# --- AWS Lambda ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.needs("cfn-lint")
+@pytest.mark.parametrize("name", ["fastapi-lambda", "handlers-lambda-ko"])
+def test_cloudformation_templates_are_clean_for_cfn_lint(samples: dict[str, Any], name: str, tmp_path: Path) -> None:
+    files = {path: text for path, text in samples[name].files("sam").items() if path.endswith(".yaml")}
+    put(tmp_path, files)
+    done = subprocess.run(["cfn-lint", "--", *files], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_server_becomes_a_function_behind_the_web_adapter(samples: dict[str, Any]) -> None:
+    files = samples["fastapi-lambda"].files("sam", "dockerfile")
+    assert "/opt/extensions/lambda-adapter" in files["Dockerfile"]
+    function = cloudformation(files["template.yaml"])["Resources"]["Function"]["Properties"]
+    assert function["PackageType"] == "Image"
+    variables = function["Environment"]["Variables"]
+    assert variables["AWS_LWA_PORT"] == "8000"
+    assert variables["AWS_LWA_ERROR_STATUS_CODES"] == "500-599", "the alarm would not see a 500"
+    assert variables["AWS_LWA_READINESS_CHECK_PROTOCOL"] == "tcp", "a database outage would stop every start"
+    assert "{{resolve:secretsmanager:" in variables["SECRET_KEY"]["Sub"]
+
+
+def test_the_adapter_is_in_no_other_image(samples: dict[str, Any]) -> None:
+    assert "lambda-adapter" not in samples["fastapi-pip-railway"].files("dockerfile")["Dockerfile"]
+
+
+def test_a_handler_is_deployed_from_its_source(samples: dict[str, Any]) -> None:
+    files = samples["handlers-lambda-ko"].files("sam")
+    function = cloudformation(files["jobs/template.yaml"])["Resources"]["Function"]["Properties"]
+    assert (function["Handler"], function["Runtime"]) == ("handler.lambda_handler", "python3.13")
+    assert tomllib.loads(files["jobs/samconfig.toml"])["prod"]["deploy"]["parameters"]["resolve_s3"] is True
+    assert "sam build" in str(job(workflow_of(samples["handlers-lambda-ko"]), "deploy-jobs"))
+
+
+@pytest.mark.parametrize("path", ["template.yaml"])
+def test_the_rollout_is_gradual_and_an_alarm_takes_it_back(samples: dict[str, Any], path: str) -> None:
+    resources = cloudformation(samples["fastapi-lambda"].files("sam")[path])["Resources"]
+    function = resources["Function"]["Properties"]
+    assert function["AutoPublishAlias"] == "live"
+    for alarm in function["DeploymentPreference"]["Alarms"]:
+        properties = resources[alarm["Ref"]]["Properties"]
+        assert properties["TreatMissingData"] == "notBreaching"
+        assert {"Name": "Resource", "Value": {"Sub": "${Function}:live"}} in properties["Dimensions"]
+
+
+def test_only_this_repository_and_environment_may_take_the_deploy_role(samples: dict[str, Any]) -> None:
+    template = cloudformation(samples["fastapi-lambda"].files("sam")["infra/bootstrap.yaml"])
+    assert template["Parameters"]["GitHubRepository"]["Default"] == "Acme/Shop"
+    roles = template["Resources"]
+    trust = roles["DeployRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
+    subject = trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
+    assert subject == {"Sub": "repo:${GitHubRepository}:environment:production"}
+    for statement in roles["DeployRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not any("*" in action for action in actions)
+        assert not any(action.startswith("iam:") and action != "iam:PassRole" for action in actions)
+
+
+def test_three_environments_have_settings_of_their_own(samples: dict[str, Any]) -> None:
+    settings = tomllib.loads(samples["handlers-lambda-ko"].files("sam")["api/samconfig.toml"])
+    stacks = {settings[name]["deploy"]["parameters"]["stack_name"] for name in ("dev", "staging", "prod")}
+    assert len(stacks) == 3
+    assert settings["default"]["global"]["parameters"]["region"] == "ap-northeast-2"
