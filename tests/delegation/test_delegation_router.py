@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -42,6 +41,10 @@ def boss_says(*turns: Any) -> Callable[[Request], Any]:
 def asks(request: Request) -> str:
     """Which agent sends this request."""
     return str(request.system[0]["text"]).split("\n")[0].removeprefix("I am ").rstrip(".")
+
+
+def names_in(folder: Path, pattern: str) -> list[str]:
+    return [path.name for path in folder.glob(pattern)]
 
 
 def first_words(request: Request) -> str:
@@ -446,7 +449,7 @@ async def test_every_child_has_a_confined_shell(family: Build, member: Member, t
     await kin.run()
     root = kin.talk.calls.context.root
     assert [(root / name).read_text() for name in ("one", "two")] == ["in\n", "in\n"]
-    assert not [name for name in os.listdir(tmp_path) if name.startswith("out-")]
+    assert not names_in(tmp_path, "out-*")
 
 
 # --- ends -----------------------------------------------------------------------------------------------------------
