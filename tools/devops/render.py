@@ -59,7 +59,7 @@ def render(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proje
         return _handover(plan, artifact, spec, project)
 
     try:
-        template = _environment().get_template(artifact.template)
+        template = environment().get_template(artifact.template)
         text = template.render(view_of(plan, artifact, spec, project))
     except (TemplateError, PlatformError, RenderError) as error:
         detail = getattr(error, "message", None) or str(error) or type(error).__name__
@@ -346,7 +346,7 @@ def _finalize(value: object) -> object:
 
 
 @cache
-def _environment() -> SandboxedEnvironment:
+def environment() -> SandboxedEnvironment:
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 

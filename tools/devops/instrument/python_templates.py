@@ -19,7 +19,7 @@ LOGGING = (
     "import os",
     "import re",
     "from contextvars import ContextVar",
-    "from datetime import datetime, timezone",
+    "from time import gmtime, strftime",
     "from typing import Any",
     "from uuid import uuid4",
 )
@@ -64,7 +64,7 @@ def health_values(
         lines.append("import logging")
         lines += _AWAITED if awaits else ("from concurrent.futures import wait",)
     if any(subject == "health" for subject in subjects):
-        lines.append("from datetime import datetime, timezone")
+        lines.append("from time import gmtime, strftime")
     lines += _THREADS if threads else ()
     lines += ["import os"] if any(handle.is_own_connection for handle in handles) else []
     lines += ["from functools import partial"] if not awaits and any(_parameter(handle) for handle in handles) else []

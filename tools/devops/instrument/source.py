@@ -107,8 +107,8 @@ def unified_diff(path: str, before: str | None, after: str) -> str:
 
 def render_app(template: str, values: Mapping[str, Any], newline: str) -> str:
     """A code template of this pack, with the line endings of the project."""
-    from tools.devops.render import _environment
+    from tools.devops.render import environment
 
-    text = _environment().get_template(f"{_TEMPLATES}/{template}").render(values)
+    text = environment().get_template(f"{_TEMPLATES}/{template}").render(values)
     text = re.sub(r"\n{4,}", "\n\n\n", text.strip("\n")) + "\n"
     return text.replace("\n", newline)
