@@ -80,6 +80,7 @@ class Server:
         self._pins = pins
         self._connection = Connection(config, root, language)
         self._attempts = 0
+        self._begun = False
         self._door = asyncio.Lock()
 
     @property
@@ -91,7 +92,10 @@ class Server:
         return self._connection.error
 
     async def start(self) -> None:
-        """Connect and list the tools. Never raises; the outcome is `status` and `error`."""
+        """Connect and list the tools, once. Never raises; the outcome is `status` and `error`."""
+        if self._begun:
+            return
+        self._begun = True
         await self._connect()
         if self.status == "connected":
             self.tools = tuple(self._offered())
@@ -165,9 +169,10 @@ class Server:
             self.notices.append(f"What MCP tools look like cannot be recorded: {error.strerror}; changes go unnoticed.")
 
     def describe(self) -> Json:
-        """The server as `mcp_status` shows it. No header, variable or argument: they may hold secrets."""
+        """The server as `mcp_status` shows it. No header, variable, argument or query: they may hold secrets."""
         shown: Json = {"type": self.config.kind}
-        shown |= {"url": self.config.url} if self.config.url else {"command": self.config.command}
+        url = (self.config.url or "").partition("?")[0]
+        shown |= {"url": url} if url else {"command": self.config.command}
         return {
             "name": self.config.name,
             "status": self.status,
@@ -198,7 +203,9 @@ class Servers:
         self.all = {config.name: Server(config, root, env, pins, language) for config in configs}
 
     async def start(self) -> None:
-        """Start all at once; done when the last has connected, failed, or used up its time."""
+        """Start all at once; done when the last has connected, failed, or used up its time. Safe to call for each run:
+        what a server offers stays as it was first listed, since a conversation's tools may not change.
+        """
         await asyncio.gather(*(server.start() for server in self.all.values()))
 
     @property

@@ -20,10 +20,12 @@ from agent.mcp.config import ServerConfig
 from agent.mcp.forms import Declined, Language, content_of, fields_of
 from agent.mcp.pins import hash_of
 from tools.ports import NeedsInput
+from tools.secrets import Redactor
 from tools.text import clean
 from tools.tool import ToolContext, ToolError, child_environment
 
 if TYPE_CHECKING:
+    import httpx2
     from mcp import Client
     from mcp.client.session import ClientRequestContext
     from mcp.types import ElicitRequestParams, ElicitResult
@@ -78,13 +80,14 @@ class Connection:
     _task: asyncio.Task[None] | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _stale: bool = False
+    _refused: int | None = None
     _running: list[_Running] = field(default_factory=list)
 
     async def open(self, seconds: float) -> None:
         """Connect and list the tools within `seconds`. Never raises; see `status`."""
         await self.aclose()
         await asyncio.to_thread(_load)  # most of a second the first time: no server's fault
-        self.status, self.error, self._stop = "pending", None, asyncio.Event()
+        self.status, self.error, self._refused, self._stop = "pending", None, None, asyncio.Event()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._keep(ready), name=f"mcp {self.config.name}")
         try:
@@ -110,13 +113,21 @@ class Connection:
                 if self.status == "connected":
                     self.status = "closed"
             except Exception as error:  # noqa: BLE001 - whatever a bad peer makes the library raise, the run goes on
-                self._fail(f"{reason_of(error)}{_last_words(log)}")
+                login = f"it wants a login (HTTP {self._refused}); send a token in 'headers'."
+                self._fail(login if self._refused else f"{reason_of(error)}{_last_words(log)}")
             finally:
                 self.client = None
                 _settle(ready)
 
     def _fail(self, reason: str) -> None:
-        self.status, self.error, self.client = "failed", clean(reason)[: 2 * _MOST_LINE], None
+        self.status, self.error, self.client = "failed", self._safe(reason)[: 2 * _MOST_LINE], None
+
+    def _safe(self, text: str) -> str:
+        """Text of a server or a library, without the secrets this server was given."""
+        config = self.config
+        own = [*(config.env or {}).values(), *(config.headers or {}).values(), (config.url or "").partition("?")[2]]
+        own += [value.rpartition(" ")[2] for value in (config.headers or {}).values()]
+        return clean(Redactor(own).text(text))
 
     @asynccontextmanager
     async def _client(self, log: IO[str]) -> AsyncIterator[Client]:
@@ -129,7 +140,10 @@ class Connection:
         async with AsyncExitStack() as stack:
             if config.url is not None:
                 limits = httpx2.Timeout(30, read=300)
-                http = await stack.enter_async_context(httpx2.AsyncClient(headers=config.headers, timeout=limits))
+                hooks = {"response": [self._answered]}
+                http = await stack.enter_async_context(
+                    httpx2.AsyncClient(headers=config.headers, timeout=limits, event_hooks=hooks)
+                )
                 transport = streamable_http_client(config.url, http_client=http)
             else:
                 own = {"CLAUDE_PROJECT_DIR": str(self.root), **(config.env or {})}
@@ -149,6 +163,11 @@ class Connection:
                 cache=None,
             )
             yield await stack.enter_async_context(client)
+
+    async def _answered(self, response: httpx2.Response) -> None:
+        """Keep the status of a refusal: the library's own error does not tell it."""
+        if response.status_code in (401, 403):
+            self._refused = response.status_code
 
     async def _list(self, client: Client) -> tuple[ToolSpec, ...]:
         """All tools, at most 500; those that cannot be offered are named in `left_out`."""
@@ -220,7 +239,7 @@ class Connection:
                 f"The MCP server {self.config.name} went away during {name}; whether it took effect is unknown. "
                 "It is started again with the next call."
             )
-        return ToolError(f"{name} of {self.config.name} failed: {clean(reason_of(error))[:2_000]}")
+        return ToolError(f"{name} of {self.config.name} failed: {self._safe(reason_of(error))[:2_000]}")
 
     async def _notified(self, message: Any) -> None:
         from mcp.types import ToolListChangedNotification
@@ -298,9 +317,6 @@ def reason_of(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     if isinstance(error, ImportError):
         return "MCP servers need an extra package: pip install 'expert-devops[mcp]'."
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status in (401, 403) or "401" in text:
-        return f"it wants a login ({text}); send a token in 'headers'."
     if isinstance(error, FileNotFoundError):
         return f"its program was not found ({error.filename or text})."
     return text if text.endswith(".") else f"{text}."

@@ -142,7 +142,7 @@ async def run(
         steps = tuple(range(first_step, last_step + 1))
         workflow = WorkflowRun(root=root, spec=_inside_spec(root, spec), steps=steps, dry_run=dry_run)
         await _attempt(workflow.read_spec)
-    agent = _agent(ctx, root, answers, take_defaults, mode="acceptEdits")
+    agent = _agent(ctx, workflow.root, answers, take_defaults, mode="acceptEdits")
     return await _work(ctx, agent, "" if session else workflow.prompt(), session, workflow)
 
 

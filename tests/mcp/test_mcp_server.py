@@ -20,6 +20,9 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult
 
+from agent.mcp.client import Servers
+from agent.mcp.config import ServerConfig
+from agent.mcp.pins import Pins
 from agent.mcp.server import ToolServer
 from tools.resources import data_root
 from tools.tool import ToolContext, ToolResult, tool
@@ -242,6 +245,29 @@ async def test_http_asks_the_person_on_both_protocols(shop: Path) -> None:
                 result = await client.call_tool("run", {"directory": "shop", "last_step": 2, "dry_run": True})
                 assert result.structured_content["status"] == "completed"
                 assert len(person.messages) == 1
+
+
+async def test_our_own_client_uses_our_server_over_http(shop: Path, pins: Pins) -> None:
+    async with _http(shop) as (url, headers):
+        good = ServerConfig("peer", "user", "test", "one", url=url, headers=headers)
+        wrong = ServerConfig("wrong", "user", "test", "two", url=f"{url}?key=not-to-be-shown", headers={})
+        servers = Servers([good, wrong], root=shop, env={}, pins=pins)
+        try:
+            await servers.start()
+            await servers.start()
+            tools = {each.name: each for each in servers.tools}
+            result = await tools["mcp__peer__detect"].invoke(ToolContext.at(shop), {"directory": "shop"})
+            assert "untrusted-data" in str(result.content)
+            assert len(result.data["structuredContent"]["units"]) == 2
+            assert tools["mcp__peer__detect"].effects == {"network"}
+            described = {each["name"]: each for each in servers.describe()}
+            assert described["wrong"]["status"] == "failed"
+            assert "wants a login" in described["wrong"]["error"]
+            shown = json.dumps(list(described.values()))
+            assert "not-to-be-shown" not in shown
+            assert headers["Authorization"] not in shown
+        finally:
+            await servers.aclose()
 
 
 def test_wrong_flags_are_told_in_a_line(tmp_path: Path) -> None:
