@@ -6,16 +6,14 @@ Nothing here is claimed by a model: statuses come from gates, checks and the pla
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from agent.result import Outcome
 from agent.workflow.steps import Workflow, load_steps
 from tools.devops.platform import platform_of
 from tools.devops.types import Check, Plan, Project, Spec, to_json
 from tools.labels import group, label
-
-if TYPE_CHECKING:
-    from agent.workflow.run import WorkflowRun
 
 Json = dict[str, Any]
 
@@ -41,10 +39,10 @@ _TRUST: Mapping[str, tuple[str, ...]] = {
 _WATCHED = frozenset({"health", "json_logs", "metrics"})
 
 
-def build_report(run: WorkflowRun, workflow: Workflow, result: Outcome) -> Json:
+def build_report(
+    root: Path, spec: Spec | None, project: Project, plan: Plan, workflow: Workflow, result: Outcome
+) -> Json:
     """The report as JSON-ready data. Works at any point of a run: steps not reached are `open`."""
-    spec, project = run.read_spec(), run.scan()
-    plan = run.plan(spec, project, workflow.decisions)
     checks = [check for record in workflow.records.values() for check in record.checks]
     return {
         "spec": spec.id if spec else None,
@@ -63,7 +61,7 @@ def build_report(run: WorkflowRun, workflow: Workflow, result: Outcome) -> Json:
         "decisions": to_json(workflow.decisions),
         "assumptions": [to_json(d) for d in workflow.decisions if d.source == "default"],
         "artifacts": [
-            {"path": a.path, "kind": a.kind, "unit": a.unit, "present": (run.root / a.path).exists(), "why": a.why}
+            {"path": a.path, "kind": a.kind, "unit": a.unit, "present": (root / a.path).exists(), "why": a.why}
             for a in plan.artifacts
         ],
         "checklist": _checklist(checks, project, plan),

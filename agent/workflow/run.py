@@ -97,7 +97,9 @@ class WorkflowRun:
         """The result with its report. A run that stopped with steps not closed has not completed."""
         if self._workflow is None:
             return result
-        report = build_report(self, self._workflow, result)
+        spec, project = self.read_spec(), self.scan()
+        plan = self.plan(spec, project, self._workflow.decisions)
+        report = build_report(self.root, spec, project, plan, self._workflow, result)
         result = replace(result, report=report)
         if not isinstance(result, Completed):
             if (
