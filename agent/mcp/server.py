@@ -47,15 +47,6 @@ class _Ask:
 
 
 @dataclass(slots=True)
-class _Running:
-    """A call under way. `said` carries progress lines and questions; None when the task has ended."""
-
-    task: asyncio.Task[ToolResult]
-    said: asyncio.Queue[str | _Ask | None]
-    lines: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class _ClientAsks:
     """The `Asker` of a call: the person at the client. One that cannot ask leaves questions open and denies."""
 
@@ -83,6 +74,16 @@ class _ClientAsks:
         answer: asyncio.Future[Mapping[str, Any] | None] = asyncio.get_running_loop().create_future()
         self.said.put_nowait(_Ask(message, schema, answer))
         return await answer
+
+
+@dataclass(slots=True)
+class _Running:
+    """A call under way. `said` carries progress lines and questions; None when the task has ended."""
+
+    task: asyncio.Task[ToolResult]
+    asker: _ClientAsks
+    said: asyncio.Queue[str | _Ask | None]
+    lines: int = 0
 
 
 @dataclass(slots=True)
@@ -166,11 +167,12 @@ class ToolServer:
     def _begin(self, tool: Tool, arguments: Mapping[str, Any], able: bool) -> _Running:
         said: asyncio.Queue[str | _Ask | None] = asyncio.Queue()
         assert self._scratch is not None  # noqa: S101 - set while the server runs
+        asker = _ClientAsks(said, able, self.language)
         context = ToolContext(
             root=self.root,
             cwd=self.root,
             scratch=self._scratch,
-            asker=_ClientAsks(said, able, self.language),
+            asker=asker,
             state=dict(self.state),
             progress=lambda line: said.put_nowait(clean(line)[:_MOST_LINE]),
         )
@@ -178,7 +180,7 @@ class ToolServer:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _task: said.put_nowait(None))
-        return _Running(task, said)
+        return _Running(task, asker, said)
 
     async def _follow(self, running: _Running, context: ServerRequestContext) -> CallToolResult | InputRequiredResult:
         """Pass on what the call says until it ends, or must wait for the client's next request."""
@@ -206,8 +208,11 @@ class ToolServer:
         return InputRequiredResult(input_requests={_ANSWER: ElicitRequest(params=form)}, request_state=key)
 
     def _expire(self, key: str) -> None:
+        """Nobody came back: this question has no answer, and later ones are not asked."""
         if (waiting := self._waiting.pop(key, None)) is not None:
-            _settle(waiting[1], None)
+            running, ask = waiting
+            running.asker.able = False
+            _settle(ask, None)
 
 
 async def _invoke(tool: Tool, context: ToolContext, arguments: Mapping[str, Any]) -> ToolResult:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,6 +160,22 @@ async def test_an_agent_calls_a_server_under_permission_rules(pins: Pins, tmp_pa
             agent = Agent(cwd=tmp_path, model=model, tools=servers.tools, rules=rules)
             result = await agent.run("say hello")
             assert bool(result.denials) is not answered
+
+
+@pytest.mark.skip(reason="wired by the integrator")
+async def test_an_agent_starts_its_servers_and_tells_of_failed_ones(pins: Pins, tmp_path: Path) -> None:
+    servers = Servers([odd("good", "plain"), odd("crash", "crash")], root=tmp_path, env={}, pins=pins)
+    model = ScriptedModel([[call("mcp__good__echo")], "Done."])
+    options: dict[str, Any] = {"servers": servers, "rules": Rules.parse(allow=["mcp__good"], source="test")}
+    notices: list[str] = []
+    try:
+        async for event in Agent(cwd=tmp_path, model=model, **options).start("say hello"):
+            notices += getattr(event, "notices", ())
+    finally:
+        await servers.aclose()
+    model.assert_complete()
+    assert "hello" in json.dumps(model.requests[-1].messages)
+    assert any("crash" in notice for notice in notices)
 
 
 class _Person:

@@ -18,12 +18,13 @@ import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import ElicitResult
+from mcp.types import ElicitResult, InputRequiredResult
 
 from agent.mcp.client import Servers
 from agent.mcp.config import ServerConfig
 from agent.mcp.pins import Pins
 from agent.mcp.server import ToolServer
+from tools.ports import Option, PermissionRequest, Question
 from tools.resources import data_root
 from tools.tool import ToolContext, ToolResult, tool
 
@@ -175,6 +176,50 @@ async def test_a_cancelled_call_is_cancelled_here_too(tmp_path: Path) -> None:
     assert seen == ["cancelled"]
 
 
+@tool("asks", effects={"asks"})
+async def asks(ctx: ToolContext) -> ToolResult:
+    """Ask for leave, then two questions."""
+    leave = await ctx.asker.permission(PermissionRequest("Bash", {"command": "git push"}, "No rule allows it."))
+    color = Question("Which color?", "Color", (Option("red"), Option("green")))
+    size = Question("Which sizes?", "Size", (Option("s"), Option("m")), multi_select=True)
+    answers = await ctx.asker.questions([color, size])
+    return ToolResult(f"{leave.behavior} {answers['Which color?']} {answers['Which sizes?']}")
+
+
+@ERAS
+async def test_a_tool_may_ask_several_times(tmp_path: Path, mode: str) -> None:
+    person = _Person()
+    bridge = ToolServer([asks], tmp_path)
+    async with bridge._server() as server, Client(server, mode=mode, elicitation_callback=person) as client:
+        result = await client.call_tool("asks", {})
+        assert not bridge._waiting
+    assert result.content[0].text == "allow red s"  # type: ignore[union-attr]  # the one block is text
+    assert "git push" in person.messages[0]
+
+
+@ERAS
+async def test_a_client_that_cannot_ask_allows_nothing(tmp_path: Path, mode: str) -> None:
+    bridge = ToolServer([asks], tmp_path)
+    async with bridge._server() as server, Client(server, mode=mode) as client:
+        result = await client.call_tool("asks", {})
+    assert result.is_error
+    assert "An answer is needed first: Which color?" in str(result.content)
+
+
+async def test_a_question_nobody_comes_back_for_ends_the_call(tmp_path: Path) -> None:
+    bridge = ToolServer([asks], tmp_path)
+    async with bridge._server() as server, Client(server, elicitation_callback=_Person()) as client:
+        first = await client.session.call_tool("asks", {}, allow_input_required=True)
+        assert isinstance(first, InputRequiredResult)
+        (key,) = bridge._waiting
+        assert first.request_state == key
+        bridge._expire(key)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*bridge._tasks)
+        late = await client.call_tool("asks", {}, request_state=key)
+    assert "expired" in str(late.content)
+
+
 async def test_a_made_up_state_answers_nothing(tmp_path: Path) -> None:
     bridge = ToolServer([slow], tmp_path)
     async with bridge._server() as server, Client(server) as client:
@@ -291,3 +336,11 @@ def test_the_inspector_lists_and_calls(npm: Path, shop: Path) -> None:
         done = subprocess.run([*command, *extra], capture_output=True, text=True, env=environment, timeout=100)
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout
+
+
+@pytest.mark.skip(reason="wired by the integrator")
+def test_the_command_serves(shop: Path) -> None:
+    command = [sys.executable, "-m", "agent.surfaces.cli", "mcp", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), timeout=60)
+    assert done.returncode == 0
+    assert "--http" in done.stdout
