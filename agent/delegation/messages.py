@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.definition import AgentDefinition
 from agent.delegation.rules import context_limit, missing_parts, report_limit
+from agent.delegation.verify import Change
 from agent.result import Completed, Failed, NeedsInput, OutOfBudget, Refused, Result
 from tools.devops.handover import Handover, HandoverError, language_of, parse, render
 from tools.devops.types import Finding, to_json
@@ -70,17 +71,18 @@ def _earlier(reports: Mapping[str, str | None]) -> list[str]:
     return parts
 
 
-def report_of(
-    agent: AgentDefinition, result: Result, facts: Mapping[str, Any], broken: Sequence[Finding]
-) -> DelegationResult:
+def report_of(agent: AgentDefinition, result: Result, facts: Mapping[str, Any], change: Change) -> DelegationResult:
     """What goes back to whoever delegated. Only a completed run that broke no check is `completed`."""
     missing = missing_parts(agent, result.text) if isinstance(result, Completed) else []
     said = cap(result.text, report_limit(agent), note="the whole report is in the journal")
-    lines = [] if isinstance(result, Completed) and not broken else [_why(result, broken)]
+    done = isinstance(result, Completed) and not change.broken
+    lines = [] if done else [_why(result, change.broken)]
     if said:
         lines.append(said if isinstance(result, Completed) else f"Its last words, which are no result:\n{said}")
     if missing:
         lines.append(f"Not found in the report: {', '.join(missing)}.")
+    if change.outdated:
+        lines.append(f"These files rest on what it changed and must be written again: {_told(change.outdated)}")
     files = facts.get("files") or ()
     lines.append(f"Files written: {', '.join(files)}." if files else "No file was written.")
     data: dict[str, Any] = {
@@ -92,19 +94,18 @@ def report_of(
         "total_tokens": result.usage.total_tokens,
         "denials": [denial.tool for denial in result.denials],
         "missing_parts": missing,
-        "broken_checks": to_json(broken),
+        "broken_checks": to_json(change.broken),
+        "outdated": to_json(change.outdated),
     }
     if isinstance(result, NeedsInput):
         data["questions"] = to_json(result.questions)
-    done = isinstance(result, Completed) and not broken
     return DelegationResult("completed" if done else "failed", agent.name, "\n\n".join(lines), data)
 
 
 def _why(result: Result, broken: Sequence[Finding]) -> str:
     match result:
         case Completed():
-            found = "; ".join(f"[{f.rule}] {f.file}: {f.message}" for f in broken[:5])
-            return f"It says it is done, but its changes broke checks that passed before: {found}"
+            return f"It says it is done, but its changes broke checks that passed before: {_told(broken)}"
         case OutOfBudget():
             return f"It was stopped before it was done: {result.reason}"
         case NeedsInput():
@@ -113,3 +114,7 @@ def _why(result: Result, broken: Sequence[Finding]) -> str:
             return f"It ended without a result ({result.status}): {result.reason}"
         case _:
             return "It was interrupted before it was done."
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    return "; ".join(f"[{f.rule}] {f.file}: {f.message}" for f in findings[:5])

@@ -23,7 +23,7 @@ from agent.delegation.order import Order
 from agent.delegation.requests import Requests
 from agent.delegation.rules import is_elsewhere, pick_sibling
 from agent.delegation.shares import Share, share_of
-from agent.delegation.verify import look
+from agent.delegation.verify import Change, look
 from agent.events import Event, RunFinished, RunStarted, ToolStarted
 from agent.fields import DefinitionError
 from agent.loop import Conversation, drive
@@ -38,13 +38,18 @@ _EARLIER = 4000  # characters of a report kept for agents that depend on it
 
 @dataclass(slots=True)
 class Tree:
-    """What all agents of a run share. `ended` maps agent ids to the agent's name and how it ended."""
+    """What all agents of a run share.
+
+    `ended` maps agent ids to the agent's name and how it ended, `written` to the files it has written so far; `reports`
+    maps agent names to the beginning of their last report.
+    """
 
     limits: TreeLimits = field(default_factory=TreeLimits)
     slots: asyncio.Semaphore = field(init=False)
     started: int = 0
     claims: Claims = field(default_factory=Claims)
     ended: dict[str, tuple[str, str]] = field(default_factory=dict)
+    written: dict[str, dict[str, None]] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -205,15 +210,17 @@ class Router:
         self._tree.started += 1
         self._shares[agent_id] = share
         self._tree.claims.names[agent_id] = agent.name
+        self._tree.written[agent_id] = child.written
         try:
             before = await look(child.talk.calls.context.root, agent.name)
             result = await self._drive(child, agent, share)
-            broken = await before.broken() if result.status == "completed" else ()
+            others = {path for other, files in self._tree.written.items() if other != agent_id for path in files}
+            change = await before.change(child.written, others) if result.status == "completed" else Change()
         finally:
             self._tree.claims.release(agent_id)
             self._shares.pop(agent_id)
         facts = {"agent_id": agent_id, "subject": request.subject, "tool_calls": watch.calls, "files": [*child.written]}
-        report = report_of(agent, result, facts, broken)
+        report = report_of(agent, result, facts, change)
         self._tree.ended[agent_id] = (agent.name, result.status)
         self.results.append(report)
         if report.status == "completed":

@@ -1,4 +1,4 @@
-"""Whether a sibling's work broke something: the checks of its field before it started, and again when it is done.
+"""What a sibling's work did to the project: all checks before it started, and again when it is done.
 
 Only what is new counts: a problem that was there before is not the sibling's, and a review that finds it did its work.
 """
@@ -6,6 +6,7 @@ Only what is new counts: a problem that was there before is not the sibling's, a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,32 +15,40 @@ from tools.devops.types import Finding
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """New errors: those the sibling answers for, and those in files that rest on what it changed."""
+
+    broken: tuple[Finding, ...] = ()
+    outdated: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
-    """The errors that were there already."""
+    """The errors that were there already. `gates` are what the sibling answers for; none: nothing is checked."""
 
     root: Path
     gates: tuple[str, ...]
     errors: frozenset[tuple[str, str, str]]
 
-    async def broken(self) -> tuple[Finding, ...]:
-        """The errors that are there now and were not before."""
-        found = await asyncio.to_thread(_errors, self.root, self.gates)
-        return tuple(finding for finding in found if _key(finding) not in self.errors)
+    async def change(self, own: Collection[str], others: Collection[str]) -> Change:
+        """What is new. `own` files are those it wrote, `others` those that agents beside it wrote."""
+        found = await asyncio.to_thread(_errors, self.root) if self.gates else ()
+        new = [f for f in found if _key(f) not in self.errors and (f.file in own or f.file not in others)]
+        broken = tuple(f for f in new if f.file in own or f.rule.split("/")[0] in self.gates)
+        return Change(broken, tuple(f for f in new if f not in broken))
 
 
 async def look(root: Path, agent: str) -> Before:
-    """Note the state of what this agent is answerable for."""
+    """Note the state of the project before this agent starts."""
     gates = gates_of(agent)
-    found = await asyncio.to_thread(_errors, root, gates)
+    found = await asyncio.to_thread(_errors, root) if gates else ()
     return Before(root, gates, frozenset(map(_key, found)))
 
 
-def _errors(root: Path, gates: tuple[str, ...]) -> tuple[Finding, ...]:
-    if not gates:
-        return ()
+def _errors(root: Path) -> tuple[Finding, ...]:
     from tools.devops.checks import run_checks
 
-    return run_checks(root, kinds=gates, linters=False).errors
+    return run_checks(root, linters=False).errors
 
 
 def _key(finding: Finding) -> tuple[str, str, str]:

@@ -21,7 +21,7 @@ from agent.testing import ScriptedModel, call
 from tools.devops.artifacts import plan_data
 from tools.devops.handover import Handover, render
 from tools.devops.project import scan_project
-from tools.devops.tools import TOOLS
+from tools.devops.tools import TOOLS, write_artifact
 from tools.ports import DelegationRequest, DelegationResult
 from tools.search import glob, grep
 from tools.tool import Tool, ToolContext
@@ -131,6 +131,19 @@ async def test_work_that_breaks_a_check_is_a_failure_whoever_says_it_is_done(tmp
     assert "broke checks that passed before" in result.text
     assert "no_secrets/secret" in result.text
     assert result.data["files"] == ["notes.md"]
+
+
+async def test_files_that_rest_on_a_change_are_named(tmp_path: Path, siblings: Build) -> None:
+    root = example(tmp_path, "repair-api")
+    context = ToolContext.at(root)
+    planned = plan_data(context, None, ())["artifacts"]
+    for artifact in planned:  # written before the code has a health path: they name none
+        await write_artifact(context, path=artifact["path"], kind=artifact["kind"])
+    result = (await handed_over(siblings(root), root))["expert-backend"]
+    assert result.status == "completed"
+    assert "rest on what it changed and must be written again:" in result.text
+    assert "[railway/health] .railway/railway.py" in result.text
+    assert {finding["file"] for finding in result.data["outdated"]} <= {artifact["path"] for artifact in planned}
 
 
 # --- front end ------------------------------------------------------------------------------------------------------
