@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from tools.devops.instrument.flask import GUNICORN, NEEDS_SERVER
 from tools.devops.instrument.python_code import PythonFile
 from tools.devops.instrument.python_handles import SERVICES, own_connection, substitute
+from tools.devops.instrument.python_imports import add_imports
 from tools.devops.instrument.python_modules import entry_files, modules_of, open_python
 from tools.devops.instrument.python_templates import LOGGING, METRICS, health_values, import_block
 from tools.devops.instrument.source import Unit, render_app
@@ -106,22 +107,22 @@ def _urls(
     for subject, view, stem in _ROUTES:
         if subject in unit.subjects:
             wanted.setdefault(stem, []).append(view)
-    imports = []
+    imports: dict[str, list[str]] = {}
     for stem, views in wanted.items():
         module = _free_module(unit, package, stem)
         values = _health_values(unit, draft, settings[1]) if stem == "health" else {"imports": _metrics_imports()}
         draft.new[module] = _render(f"django_{stem}", values, file)
-        imports.append(f"from {modules.spelled(module, path, relative=file.is_relative())} import {', '.join(views)}")
+        imports[modules.spelled(module, path, relative=file.is_relative())] = views
         draft.added += [subject for subject, _view, of in _ROUTES if of == stem and subject in unit.subjects]
         if stem == "metrics":
             _put_first(settings[1], "MIDDLEWARE", [f'"{modules.dotted(module)}.MetricsMiddleware"'])
     node = _assigned(file, "urlpatterns")
     if not wanted or node is None:
         return
-    if "path" not in file.imports() and not any(line.endswith(" path") for line in imports):
-        imports.insert(0, "from django.urls import path")
+    if "path" not in file.imports():
+        imports["django.urls"] = ["path"]
     views = [view for names in wanted.values() for view in names]
-    file.edits.insert_after(file.last_import(node), *imports)
+    add_imports(file, imports, node)
     _put_first(file, "urlpatterns", [f'path("{view}", {view})' for view in views])
     draft.edited[path] = file.result()
 
@@ -142,7 +143,7 @@ def _settings(unit: Unit, draft: Draft, settings: tuple[str, PythonFile], packag
             draft.new[module] = _render("django_json_logging", values, file)
             node = _assigned(file, "MIDDLEWARE")
             assert node is not None  # noqa: S101 - checked when the files were found
-            file.edits.insert_after(file.last_import(node), f"from {name} import JSON_LOGGING")
+            add_imports(file, {name: ["JSON_LOGGING"]}, node)
             file.edits.insert_after(len(file.edits.lines), "", "LOGGING = JSON_LOGGING")
             _put_first(file, "MIDDLEWARE", [f'"{name}.RequestIdMiddleware"'])
             draft.added.append("json_logs")

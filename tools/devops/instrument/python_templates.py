@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tools.devops.instrument.python_handles import KINDS
+from tools.devops.instrument.python_imports import ordered
 from tools.devops.instrument.types import Handle
 from tools.devops.render import Quoted
 
@@ -40,18 +41,13 @@ def import_block(lines: Iterable[str]) -> Quoted:
     for module in sorted(plain):
         sections.setdefault(_section(module), []).append(f"import {module}")
     for module in sorted(names):
-        sections.setdefault(_section(module), []).append(f"from {module} import {', '.join(_ordered(names[module]))}")
+        sections.setdefault(_section(module), []).append(f"from {module} import {', '.join(ordered(names[module]))}")
     return Quoted("\n\n".join("\n".join(sections[number]) for number in sorted(sections)))
 
 
 def _section(module: str) -> int:
     top = module.partition(".")[0]
     return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
-
-
-def _ordered(names: set[str]) -> list[str]:
-    """Constants, classes, functions: the order that import sorters use."""
-    return sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
 
 
 def health_values(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from tools.devops.instrument.python_code import Made, PythonFile, made, uses
 from tools.devops.instrument.python_handles import position_after
+from tools.devops.instrument.python_imports import add_imports, ordered
 from tools.devops.instrument.python_modules import Modules, entry_files, modules_of, open_python
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Handle
@@ -72,7 +73,7 @@ class Wiring:
         end = app.body[index]
         if not file.stands_alone(app.node) or not file.stands_alone(end):
             raise SyntaxError("the application's statement shares its line")
-        file.edits.insert_after(file.last_import(app.top), *_import_lines(self._imports))
+        add_imports(file, self._imports, app.top)
         file.edits.insert_after(app.node.lineno - 1, *(indent + line for line in self.first))
         late = [f"{line}  # noqa: E402" if app.at_module_level else line for line in _import_lines(self._late)]
         file.edits.insert_after(end.end_lineno or 0, *(indent + line for line in (*late, *self.wrappers, *self.lines)))
@@ -80,7 +81,7 @@ class Wiring:
 
 
 def _import_lines(modules: Mapping[str, list[str]]) -> list[str]:
-    return [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(modules.items())]
+    return [f"from {module} import {', '.join(ordered(names))}" for module, names in sorted(modules.items())]
 
 
 def _is_setup(node: ast.stmt, name: str, methods: frozenset[str]) -> bool:
