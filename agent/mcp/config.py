@@ -158,8 +158,8 @@ def _from_flag(flag: str, problems: list[str]) -> Iterator[_Entry]:
 
 
 def _from_files(places: Places, problems: list[str]) -> Iterator[_Entry]:
-    home = places.user if os.environ.get("CLAUDE_CONFIG_DIR") else places.home
-    own_file = home / ".claude.json"
+    usual = places.user == places.home / ".claude"
+    own_file = (places.home if usual else places.user) / ".claude.json"
     own = _read(own_file, problems) if {"user", "local"} & places.sources else None
     if own is not None and "local" in places.sources:
         projects = own.get("projects")
