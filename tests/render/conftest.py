@@ -268,6 +268,17 @@ SAMPLES: dict[str, Sample] = {
         spec("ko", rpo=60, rto=240, compliance=["PIPA"]),
         extra=(Decision("domain", "shop.example.com", "user"), Decision("repository", "Acme/Shop", "project")),
     ),
+    "fastapi-ecs": Sample((replace(API, workers=(WORKER,)),), ("aws-ecs",), spec(replicas=2)),
+    "monorepo-ecs-ko": Sample(
+        (
+            replace(NODE, path="api", name="api"),
+            replace(API, path="mailer", name="mailer", kind="worker", start="celery -A app worker", port=None),
+            replace(SPA, services=()),
+        ),
+        ("aws-ecs", "aws-ecs", "aws-ecs"),
+        spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
+        extra=(Decision("repository", "Acme/Shop", "project"),),
+    ),
     "fastapi-lambda": Sample((API,), ("aws-lambda",), extra=(Decision("repository", "Acme/Shop", "project"),)),
     "handlers-lambda-ko": Sample(
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -16,7 +17,11 @@ from tools.devops.checks import run_checks, to_text
 CLOUDS = [
     "fastapi-lambda",
     "handlers-lambda-ko",
+    "fastapi-ecs",
+    "monorepo-ecs-ko",
 ]
+TERRAFORM = ["fastapi-ecs", "monorepo-ecs-ko"]
+QUIET = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": "/dev/null"}
 
 
 class CloudFormation(yaml.SafeLoader):
@@ -156,3 +161,74 @@ def test_three_environments_have_settings_of_their_own(samples: dict[str, Any]) 
     stacks = {settings[name]["deploy"]["parameters"]["stack_name"] for name in ("dev", "staging", "prod")}
     assert len(stacks) == 3
     assert settings["default"]["global"]["parameters"]["region"] == "ap-northeast-2"
+
+
+# --- AWS ECS ---------------------------------------------------------------------------------------------------------
+
+
+def terraform_files(sample: Any) -> dict[str, str]:
+    return {path: text for path, text in sample.files("terraform").items() if path.endswith((".tf", ".tfvars"))}
+
+
+@pytest.mark.needs("terraform")
+@pytest.mark.parametrize("name", TERRAFORM)
+def test_terraform_files_parse_and_are_formatted(samples: dict[str, Any], name: str, tmp_path: Path) -> None:
+    put(tmp_path, terraform_files(samples[name]))
+    command = ["terraform", "fmt", "-check", "-recursive", "-diff", "-no-color", "infra"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=QUIET)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", TERRAFORM)
+def test_every_name_that_terraform_files_use_is_declared(samples: dict[str, Any], name: str) -> None:
+    """What `terraform validate` would say of names, without the providers it needs a network for."""
+    text = "\n".join(t for p, t in terraform_files(samples[name]).items() if p.endswith(".tf"))
+    code = re.sub(r"#[^\n]*", "", text)
+    declared = {f"{kind}.{label}" for kind, label in re.findall(r'^resource "(\w+)" "(\w+)"', code, re.MULTILINE)}
+    declared |= {
+        f"{block}.{kind}.{label}"
+        for block, kind, label in re.findall(r'^(data|ephemeral) "(\w+)" "(\w+)"', code, re.MULTILINE)
+    }
+    used = set(re.findall(r"(?<![\w.\"])((?:data\.|ephemeral\.)?(?:aws|digitalocean|random)_\w+\.\w+)", code))
+    assert used <= declared, used - declared
+    assert set(re.findall(r"\bvar\.(\w+)", code)) == set(re.findall(r'^variable "(\w+)"', code, re.MULTILINE))
+    local = set(
+        re.findall(r"^  (\w+)\s*= ", "\n".join(re.findall(r"^locals \{.*?^\}", code, re.MULTILINE | re.DOTALL)), re.M)
+    )
+    assert set(re.findall(r"\blocal\.(\w+)", code)) <= local
+    for path, values in terraform_files(samples[name]).items():
+        if path.endswith(".tfvars"):
+            assert set(re.findall(r"^(\w+)", values, re.MULTILINE)) <= set(re.findall(r'variable "(\w+)"', code))
+
+
+def test_ecs_goes_back_by_itself_and_keeps_its_data(samples: dict[str, Any]) -> None:
+    files = terraform_files(samples["fastapi-ecs"])
+    assert re.search(r"deployment_circuit_breaker \{\s+enable\s+= true\s+rollback = true", files["infra/service.tf"])
+    data = files["infra/data.tf"]
+    for promise in (
+        "storage_encrypted               = true",
+        "publicly_accessible             = false",
+        "password_wo ",
+    ):
+        assert promise in data
+    assert not re.search(r'password\s*= "', data)
+    assert "protected   = true" in files["infra/environments/prod.tfvars"]
+    assert "protected   = false" in files["infra/environments/dev.tfvars"]
+    assert "use_lockfile = true" in files["infra/versions.tf"]
+
+
+def test_ecs_runs_the_image_by_the_digest_that_was_scanned(samples: dict[str, Any]) -> None:
+    text = workflow_of(samples["fastapi-ecs"])
+    assert "skopeo copy --all --preserve-digests" in text
+    names = steps(job(text, "deploy"))
+    assert names.index("Migrate the database") < names.index("Deploy; the circuit breaker returns to the old tasks")
+    assert "orders-worker" in str(job(text, "deploy")["steps"])
+
+
+def test_ecs_without_a_database_makes_none(samples: dict[str, Any], api: Any, make_sample: Any) -> None:
+    from dataclasses import replace
+
+    files = make_sample((replace(api, services=(), env=()),), ("aws-ecs",)).files("terraform")
+    assert "infra/data.tf" not in files
+    assert "random" not in files["infra/versions.tf"]
+    assert "aws_subnet.private" not in files["infra/network.tf"]

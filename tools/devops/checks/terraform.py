@@ -65,6 +65,36 @@ RULES = Rules(
             "Set deletion_protection = true.",
             _AWS,
         ),
+        "oidc-subject": Rule(
+            "error",
+            "Any repository on GitHub, or any branch and pull request of this one, could take the role.",
+            "Compare `token.actions.githubusercontent.com:sub` with repo:OWNER/NAME:environment:NAME, and `:aud` too.",
+            "docs.github.com/actions/how-tos/secure-your-work/security-harden-deployments/oidc-in-aws",
+        ),
+        "rollback": Rule(
+            "warning",
+            "Tasks that never become healthy are started again and again, and nothing goes back to the old ones.",
+            "Add `deployment_circuit_breaker { enable = true, rollback = true }`.",
+            "docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html",
+        ),
+        "instance-metadata": Rule(
+            "error",
+            "A request forged through the application reads the machine's credentials.",
+            'Set `metadata_options { http_tokens = "required" }`.',
+            f"{_AWS}, EC2.8",
+        ),
+        "plain-http": Rule(
+            "warning",
+            "Passwords and sessions cross the internet unencrypted.",
+            "Redirect to the HTTPS listener.",
+            f"{_AWS}, ELB.1",
+        ),
+        "admin-policy": Rule(
+            "error",
+            "Whoever holds the role controls the account.",
+            "Name single actions on named resources.",
+            f"{_AWS}, IAM.1",
+        ),
         "static-keys": Rule(
             "error",
             "Long-lived keys in a provider block are in git and never expire.",
@@ -138,6 +168,9 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
                     )
         if block.kind == "resource":
             yield from _resource(path, name, block)
+            yield from _service(path, name, block)
+        if block.kind == "data" and name == "aws_iam_policy_document":
+            yield from _policy(path, block)
 
 
 def _resource(path: str, kind: str, block: Block) -> Iterator[Finding]:
@@ -154,6 +187,37 @@ def _resource(path: str, kind: str, block: Block) -> Iterator[Finding]:
         yield RULES.at("unencrypted", path, block.line_of(flag), f"{title} does not set {flag} = true.")
     if kind in ("aws_db_instance", "aws_rds_cluster") and block.text("deletion_protection") in ("", "false"):
         yield RULES.at("deletion", path, block.line, f"{title} can be deleted by a plan.")
+
+
+def _service(path: str, kind: str, block: Block) -> Iterator[Finding]:
+    """What goes wrong when a service, a machine or a listener is left at its defaults."""
+    title = f"{kind}.{block.labels[1]}"[:80] if len(block.labels) > 1 else kind[:80]
+    if kind == "aws_ecs_service" and not any(
+        inner.text("rollback") == "true" for inner in block.all("deployment_circuit_breaker")
+    ):
+        yield RULES.at("rollback", path, block.line, f"{title} does not go back by itself.")
+    if kind in ("aws_instance", "aws_launch_template") and not any(
+        inner.text("http_tokens") == "required" for inner in block.all("metadata_options")
+    ):
+        yield RULES.at("instance-metadata", path, block.line, f"{title} answers metadata requests without a token.")
+    redirects = any(inner.text("type") == "redirect" for inner in block.all("default_action"))
+    if kind == "aws_lb_listener" and block.text("protocol") == "HTTP" and not redirects:
+        yield RULES.at("plain-http", path, block.line, f"{title} answers without TLS.")
+
+
+def _policy(path: str, block: Block) -> Iterator[Finding]:
+    for statement in block.all("statement"):
+        actions = statement.text("actions")
+        if re.search(r'"\*"', f'"{actions}"') and re.search(r'"\*"', f'"{statement.text("resources")}"'):
+            yield RULES.at("admin-policy", path, statement.line, "A statement allows every action on everything.")
+        if "AssumeRoleWithWebIdentity" in actions:
+            tests = {inner.text("variable"): inner.text("values") for inner in statement.all("condition")}
+            subject = tests.get(f"{_GITHUB}:sub", "")
+            if f"{_GITHUB}:aud" not in tests or not subject or re.search(r"repo:[^:]*\*|:\*", subject):
+                yield RULES.at("oidc-subject", path, statement.line, "The role can be taken by others.")
+
+
+_GITHUB = "token.actions.githubusercontent.com"
 
 
 def _opens(rule: Block, port: int) -> bool:

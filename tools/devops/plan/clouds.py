@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from tools.devops.plan.image import image_of, runtime_of
 from tools.devops.plan.names import joined
+from tools.devops.plan.services import service_id
 from tools.devops.types import DeployUnit
 
 Entry = tuple[str, str, str, str, str]
@@ -26,6 +27,9 @@ def cloud_files(platform: str, units: Sequence[DeployUnit]) -> Iterator[Entry]:
     """The files `units` need on `platform`; none for a platform that is not one of these."""
     if platform == "aws-lambda":
         yield from _lambda(units)
+    with_image = [unit for unit in units if image_of(unit)]
+    if platform == "aws-ecs" and with_image:
+        yield from _ecs(with_image)
 
 
 def _lambda(units: Sequence[DeployUnit]) -> Iterator[Entry]:
@@ -38,3 +42,24 @@ def _lambda(units: Sequence[DeployUnit]) -> Iterator[Entry]:
     if runnable:
         path, why = "infra/bootstrap.yaml", "roles and registry, without long-lived keys"
         yield "sam", path, f"{folder}/bootstrap.yaml.j2", ".", why
+
+
+_ENVIRONMENTS = ("dev", "staging", "prod")
+
+
+def _ecs(units: Sequence[DeployUnit]) -> Iterator[Entry]:
+    folder = f"{_FOLDER}/aws-ecs"
+    files = {
+        "versions": "versions, state and provider",
+        "variables": "what differs between environments",
+        "network": "network and load balancer",
+        "service": "the services with circuit breaker and autoscaling",
+        "deploy": "registry and roles, without long-lived keys",
+    }
+    if {service_id(service) for unit in units for service in unit.services} & {"postgres", "mysql", "redis"}:
+        files["data"] = "database and cache, private and encrypted"
+    for name, why in files.items():
+        yield "terraform", f"infra/{name}.tf", f"{folder}/{name}.tf.j2", ".", why
+    for environment in _ENVIRONMENTS:
+        path = f"infra/environments/{environment}.tfvars"
+        yield "terraform", path, f"{folder}/tfvars.j2", ".", f"the sizes of {environment}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tools.devops.plan.names import deployable, platform_for, replica_range, serves, stated
-from tools.devops.plan.services import services_for
+from tools.devops.plan.services import service_id, services_for
 from tools.devops.platform import Fact, fact
 from tools.devops.types import Decision, DeployUnit, Project, Spec
 
@@ -52,7 +52,7 @@ def estimate(project: Project, spec: Spec | None, decisions: Sequence[Decision])
             bill.absent.append(f"prices of {platform}")
         else:
             rule(bill, units, services, spec)
-    if services and not set(by_platform) & {"railway", "kubernetes"}:
+    if services and not set(by_platform) & {"railway", "kubernetes", "aws-ecs"}:
         bill.absent.append("price of the externally hosted database or cache")
     monthly = None if bill.absent or not bill.items else round(sum(i["monthly"] for i in bill.items), 2)
     budget = _budget(spec)
@@ -132,4 +132,30 @@ def _lambda(bill: _Bill, units: Sequence[DeployUnit], _services: int, _spec: Spe
     bill.assumptions.append("AWS: prices of us-east-1; logs, egress and the free tier are not included.")
 
 
-_RULES = {"railway": _railway, "vercel": _vercel, "netlify": _netlify, "kubernetes": _kubernetes, "aws-lambda": _lambda}
+def _ecs(bill: _Bill, units: Sequence[DeployUnit], services: int, spec: Spec | None) -> None:
+    hours = bill.price("aws.hours_per_month")
+    tasks = sum(replica_range(spec, "aws-ecs")[0] if serves(unit) else 1 for unit in units)
+    task = 0.25 * bill.price("aws.fargate_usd_per_vcpu_hour") + 0.5 * bill.price("aws.fargate_usd_per_gb_hour")
+    bill.add("Fargate tasks", tasks * task * hours, f"{tasks} x (0.25 vCPU, 0.5 GB)")
+    bill.add("Load balancer", bill.price("aws.alb_usd_per_hour") * hours, "fixed part, without capacity units")
+    kinds = {service_id(name) for unit in units for name in unit.services}
+    if "postgres" in kinds:
+        database = bill.price("aws.rds_postgres_t4g_small_usd_per_hour") * hours
+        zones = bill.price("aws.rds_multi_az_factor") if replica_range(spec, "aws-ecs")[0] > 1 else 1
+        disk = 20 * bill.price("aws.rds_gp3_usd_per_gb_month")
+        bill.add("RDS for PostgreSQL", zones * (database + disk), "db.t4g.small, 20 GB")
+    for kind in sorted(kinds & {"mysql", "redis"}):
+        bill.absent.append(f"price of AWS's {kind}")
+    if services > len(kinds & {"postgres", "mysql", "redis"}):
+        bill.absent.append("price of the externally hosted services")
+    bill.assumptions.append("AWS: prices of us-east-1; public addresses, logs and egress are not included.")
+
+
+_RULES = {
+    "railway": _railway,
+    "vercel": _vercel,
+    "netlify": _netlify,
+    "kubernetes": _kubernetes,
+    "aws-lambda": _lambda,
+    "aws-ecs": _ecs,
+}

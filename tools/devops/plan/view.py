@@ -118,6 +118,7 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
     `plan`, `artifact`, `spec`, `project`, `language`, `facts`; `units` (every `UnitView`), `unit` and its `image` (None
     for a file of the whole project), `by_platform`, `monorepo`; `services`, `env`; `branches`, `main`, `repository`,
     `name`, `domain`; `environment` (of an overlay), `region` (by platform), `cache_mounts`, `host_ports` (by slug);
+    `members`, `database`, `cache` (see `_of_platform`);
     `stated` (the SPEC's deployment values) and `requirements` (those that files answer).
     """
     names = slugs(project)
@@ -125,6 +126,7 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
     unit = next((u for u in units if artifact.unit == u.path), None)
     branches = decided(plan.decisions, "branches", ["main"])
     return {
+        **_of_platform(artifact, units),
         "plan": plan,
         "artifact": artifact,
         "spec": spec,
@@ -149,6 +151,21 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
         "by_platform": _by_platform(units),
         "host_ports": _host_ports([u for u in units if u.serves]),
         "stated": {key: stated(spec, key) for key in DEPLOYMENT_FIELDS},
+    }
+
+
+def _of_platform(artifact: ArtifactPlan, units: Sequence[UnitView]) -> dict[str, Any]:
+    """`members`, the units of the platform whose folder the template lies in, and their `database` and `cache`.
+
+    A template that all platforms share sees every unit.
+    """
+    folder = artifact.template.split("/")[2] if artifact.template.count("/") > 2 else ""
+    members = [u for u in units if u.platform.id == folder] or list(units)
+    services = [s for u in members for s in u.services]
+    return {
+        "members": members,
+        "database": next((s for s in services if s.id in ("postgres", "mysql")), None),
+        "cache": next((s for s in services if s.id == "redis"), None),
     }
 
 
