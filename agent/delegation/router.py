@@ -7,6 +7,7 @@ the number of agents started. An agent that waits for its children lends them it
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -86,11 +87,17 @@ class Router:
         return self._make_setting()
 
     @property
+    def _serving(self) -> Conversation:
+        assert self._parent is not None, "serve() comes first"  # noqa: S101 - a mistake of the program, not of a run
+        return self._parent
+
+    @property
     def requests(self) -> list[DelegationRequest]:
         """Requests to partners that are not here: the run's result carries them to an orchestrator."""
         return self._elsewhere.requests
 
     async def delegate(self, request: DelegationRequest) -> DelegationResult:
+        """Carry a request out. All are waited for, `blocking` or not: those of one answer run side by side."""
         return await self.start(request)
 
     async def start(
@@ -102,7 +109,7 @@ class Router:
             if is_elsewhere(resolve_agent_name(request.to)):
                 return await self._elsewhere.delegate(replace(request, to=resolve_agent_name(request.to)))
             return _refused(request.to, self._unknown(request))
-        if refusal := self._refusal(agent, resume):
+        if refusal := self._refusal(agent, resume) or self._forbidden(agent, request.to):
             return _refused(agent.name, refusal)
         entry = await self._order.enter(agent.name, agent.orchestration.depends_on)
         try:
@@ -138,6 +145,15 @@ class Router:
             )
         return self._no_resume(agent, resume) if resume is not None else None
 
+    def _forbidden(self, agent: AgentDefinition, named: str) -> str | None:
+        """Rules on agents count for what an alias stands for, too."""
+        decision = self._serving.calls.permissions.decide("Agent", {"subagent_type": agent.name})
+        if decision.behavior == "deny":
+            return f"{agent.name} may not be started: {decision.reason}"
+        if decision.behavior == "ask" and fold(named) != fold(agent.name):
+            return f"A rule asks before {agent.name} is started. Ask for it by that name."
+        return None
+
     def _no_resume(self, agent: AgentDefinition, resume: str) -> str | None:
         if agent.orchestration.can_resume is False:
             return (
@@ -170,12 +186,12 @@ class Router:
     async def _carry_out(
         self, request: DelegationRequest, agent: AgentDefinition, model: str | None, resume: str | None
     ) -> DelegationResult:
-        assert self._parent is not None, "serve() comes first"  # noqa: S101 - a mistake of the program, not of a run
+        parent = self._serving
         if refusal := self._refusal(agent, resume):  # others may have been started since
             return _refused(agent.name, refusal)
         limits = self._tree.limits
         share = share_of(
-            self._parent.ledger,
+            parent.ledger,
             self._shares.values(),
             len(self._order) - len(self._shares),
             turns=agent.max_turns or limits.turns,
@@ -183,14 +199,14 @@ class Router:
         )
         if share is None:
             return _refused(agent.name, "Too little of this run's budget is left for another agent. Finish yourself.")
-        agent_id = resume or f"{agent.name}-{secrets.token_hex(4)}"
+        agent_id = resume or f"{re.sub('[^a-z0-9]+', '-', fold(agent.name))[:40]}-{secrets.token_hex(4)}"
         call = _current_call.get()
-        watch = _Watch(self._parent.emit, agent_id, call.id if call else None)
+        watch = _Watch(parent.emit, agent_id, call.id if call else None)
         spawns = may_spawn(agent, self._depth + 1, limits)
         try:
             child = assemble(
                 self._setting,
-                self._parent,
+                parent,
                 self._name,
                 agent,
                 agent_id=agent_id,
@@ -238,7 +254,7 @@ class Router:
 
     def _above(self) -> tuple[str, ...]:
         """The ids of the agents that wait for what is started here."""
-        parent = self._parent.agent_id if self._parent is not None else None
+        parent = self._serving.agent_id
         return (*self._ancestors, parent) if parent is not None else ()
 
     def _earlier(self, agent: AgentDefinition) -> dict[str, str | None]:

@@ -13,6 +13,7 @@ from agent.models.port import Request
 from agent.permissions import Rules
 from agent.result import Completed, Interrupted, OutOfBudget
 from agent.testing import Turn, call
+from tools.ports import Option, Question
 from tools.tool import ToolContext, ToolResult, tool
 
 Build = Callable[..., Any]
@@ -244,3 +245,25 @@ async def test_no_secret_of_a_child_reaches_the_journal(family: Build, member: M
     kin = family(script, [member("leaky")])
     await kin.run()
     assert token not in kin.journal.path.read_text()
+
+
+async def test_a_child_that_needs_an_answer_gives_its_questions_back(family: Build, member: Member) -> None:
+    asked = Question("Which region?", "Region", (Option("eu"), Option("us")))
+
+    @tool("Choose", effects={"reads"})
+    async def choose(ctx: ToolContext) -> ToolResult:
+        """Asks whoever is there."""
+        return ToolResult(str(await ctx.asker.questions([asked])))
+
+    boss = boss_says([delegate("unsure")], "Done.")
+    rules = Rules.parse(allow=["Choose"])
+    kin = family(
+        lambda who, r: boss(r) if who == "boss" else [call("Choose")],
+        [member("unsure")],
+        pool={"Choose": choose},
+        rules=rules,
+    )
+    assert isinstance(await kin.run(), Completed)
+    assert "It cannot go on without answers: Which region?" in kin.results()[0]["content"]
+    data = next(e for e in kin.ended(ToolFinished) if e.tool == "Delegate").data
+    assert data["questions"][0]["question"] == "Which region?"

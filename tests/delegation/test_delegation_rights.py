@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.events import PermissionDecided, ToolFinished
+from agent.events import PermissionDecided, RunFinished, ToolFinished
 from agent.hooks.config import callback_handler
 from agent.models.port import Request
 from agent.permissions import Rules
@@ -207,3 +207,20 @@ async def test_every_child_has_a_confined_shell(family: Build, member: Member, t
     root = kin.talk.calls.context.root
     assert [(root / name).read_text() for name in ("one", "two")] == ["in\n", "in\n"]
     assert not names_in(tmp_path, "out-*")
+
+
+@pytest.mark.parametrize("to", ["expert-backend", "code_backend", "Expert Backend"])
+async def test_a_rule_on_an_agent_holds_for_its_other_names(family: Build, member: Member, to: str) -> None:
+    boss = boss_says([delegate(to)], "Done.")
+    kin = family(lambda who, r: boss(r), [member("expert-backend")], rules=Rules.parse(deny=["Agent(expert-backend)"]))
+    await kin.run()
+    assert kin.results()[0]["is_error"]
+    assert not kin.ended(RunFinished)
+
+
+async def test_a_strange_name_does_not_lead_out_of_the_scratch_directory(family: Build, member: Member) -> None:
+    boss = boss_says([delegate("../../x")], "Done.")
+    kin = family(lambda who, r: boss(r) if who == "boss" else "Report.", [member("../../x")])
+    await kin.run()
+    (finished,) = kin.ended(RunFinished)
+    assert finished.agent_id.startswith("-x-")
