@@ -11,8 +11,8 @@ from agent.api import Agent
 from agent.permissions import Rules
 from agent.result import Completed
 from agent.testing import ScriptedModel, call
-from tools.catalogue import builtin_tools
 from tests.github.server import TOKEN, GitHubServer
+from tools.catalogue import builtin_tools
 from tools.github import ALWAYS_ASK, GITHUB_TOOLS
 
 pytestmark = pytest.mark.needs("node", "npm")
