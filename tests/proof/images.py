@@ -19,7 +19,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
@@ -141,6 +141,27 @@ class ImageStore:
             complete.touch()
         return folder
 
+    # --- containers ---
+
+    @contextmanager
+    def container(self, reference: str) -> Iterator[str]:
+        """The name of a container of an image, removed at the end."""
+        name = self.buildah("from", "--pull-never", reference).strip()
+        try:
+            yield name
+        finally:
+            self.buildah("rm", name)
+
+    @contextmanager
+    def workshop(self, reference: str, source: Path) -> Iterator[Container]:
+        """A container of a base image with a copy of `source` as its working directory `/src`, as root."""
+        self.provide(reference)
+        with self.container(f"docker.io/library/{reference}") as name:
+            self.buildah("copy", "--quiet", name, _trusted_here(), _CERTIFICATES)
+            self.buildah("copy", "--quiet", name, str(source), "/src")
+            self.buildah("config", "--workingdir", "/src", name)
+            yield Container(self, name)
+
     # --- builds ---
 
     def build(self, context: Path, tag: str, dockerfile: str = "Dockerfile", **build_args: str) -> Image:
@@ -148,8 +169,7 @@ class ImageStore:
         stages = re.findall(r"^FROM (?:--\S+ )?(\S+)", (context / dockerfile).read_text(), flags=re.MULTILINE)
         for reference in {stage for stage in stages if ":" in stage}:
             self.provide(reference)
-        bundle = ssl.get_default_verify_paths().cafile or _CERTIFICATES
-        trust = f"{Path(bundle).resolve()}:{_CERTIFICATES}:ro"
+        trust = f"{_trusted_here()}:{_CERTIFICATES}:ro"
         given = [f"--build-arg={name}={value}" for name, value in build_args.items()]
         options = ["--pull-never", "--isolation", "chroot", "--format", "docker", "--volume", trust, *given]
         self.buildah("build", *options, "-f", dockerfile, "-t", tag, ".", cwd=context)
@@ -172,11 +192,8 @@ class Image:
     @contextmanager
     def container(self) -> Iterator[Container]:
         """A container of it, removed at the end."""
-        name = self.store.buildah("from", "--pull-never", self.tag).strip()
-        try:
-            yield Container(self, name)
-        finally:
-            self.store.buildah("rm", name)
+        with self.store.container(self.tag) as name:
+            yield Container(self.store, name, self.config)
 
     def remove(self) -> None:
         self.store.buildah("rmi", "--force", self.tag)
@@ -184,18 +201,19 @@ class Image:
 
 @dataclass(frozen=True)
 class Container:
-    """Commands in a container run as the image's user, on the host's network."""
+    """Commands in a container run as the image's user, on the host's network. `config` is the image's."""
 
-    image: Image
+    store: ImageStore
     name: str
+    config: Json = field(default_factory=dict)
 
     def run(self, *command: str, **env: str) -> str:
         """Standard output of a command. Raises `BuildError` when it fails."""
-        return self.image.store.buildah("run", *_env(env), self.name, "--", *command)
+        return self.store.buildah("run", *_env(env), self.name, "--", *command)
 
     def health(self, **env: str) -> bool:
         """Run the image's own health check, as an engine would."""
-        test = self.image.config["Healthcheck"]["Test"]
+        test = self.config["Healthcheck"]["Test"]
         assert test[0] == "CMD", test
         try:
             self.run(*test[1:], **env)
@@ -207,8 +225,8 @@ class Container:
     def serve(self, log: Path, **env: str) -> Iterator[Server]:
         """Start the image's command; whatever is left of it is ended afterwards."""
         with log.open("ab") as out:
-            command = ["run", *_env(env), self.name, "--", *self.image.config["Cmd"]]
-            process = self.image.store.start(*command, log=out)
+            command = ["run", *_env(env), self.name, "--", *self.config["Cmd"]]
+            process = self.store.start(*command, log=out)
         server = Server(process, log)
         try:
             yield server
@@ -243,6 +261,11 @@ class Server:
             with suppress(ProcessLookupError):  # a parent ends by itself once its child is gone
                 os.kill(pid, signal.SIGKILL)
         self.process.wait(20)
+
+
+def _trusted_here() -> str:
+    """The certificates this machine trusts."""
+    return str(Path(ssl.get_default_verify_paths().cafile or _CERTIFICATES).resolve())
 
 
 def _env(values: Mapping[str, str]) -> list[str]:
