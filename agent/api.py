@@ -45,6 +45,7 @@ from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
     from agent.hooks import Handler, Hooks
+    from agent.mcp import Servers
     from agent.permissions import Mode, PermissionEngine, Rules
     from agent.workflow.run import WorkflowRun
 
@@ -72,6 +73,7 @@ class Agent:
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     hooks: Sequence[Handler] = ()
     sandbox: bool = True
+    servers: Servers | None = None
 
     def start(
         self,
@@ -136,6 +138,7 @@ class Run:
 
     async def _drive(self, setup: _Setup, prompt: str, resume: str | None) -> None:
         try:
+            await setup.servers_ready()
             talk = setup.conversation(prompt, resume, self.session_id)
             self.session_id, self.talk = talk.session_id, talk
             try:
@@ -167,6 +170,11 @@ class _Setup:
             self._journal.record(event)
         self._show(event)
 
+    async def servers_ready(self) -> None:
+        """Start the MCP servers, once for all runs of the agent. The surface that made them closes them."""
+        if self._agent.servers is not None:
+            await self._agent.servers.start()
+
     def conversation(self, prompt: str, resume: str | None, session_id: str) -> Conversation:
         agent = self._agent
         cwd = Path(agent.cwd).resolve()
@@ -180,6 +188,10 @@ class _Setup:
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
 
         available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
+        if agent.servers is not None:
+            from agent.mcp import with_servers
+
+            available = with_servers(available, agent.servers)
         tools, denied, warnings = self._tools(available)
         found, _ = find_skills([cwd / ".claude" / "skills", builtin_skill_root()])
         skills, missing = choose_preloaded(agent.definition.skills, found)
@@ -187,6 +199,7 @@ class _Setup:
         context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
         grant(context, data_root() / "skills")
+        context.state["mcp"] = agent.servers
         context.state["github"] = GitHubSettings.from_environment(agent.env)
         engine = partial(self._engine, cwd, context.scratch, denied)
         prefix = (
@@ -215,7 +228,8 @@ class _Setup:
             prompt=redactor.text(prompt),
             hooks=hooks,
         )
-        notices = [*agent.definition.warnings, *warnings, *missing]
+        served = agent.servers.notices if agent.servers is not None else ()
+        notices = [*agent.definition.warnings, *warnings, *missing, *served]
         self.emit(
             RunStarted(
                 session_id=self.session_id,
@@ -248,7 +262,7 @@ class _Setup:
             home=Path.home(),
             directories=(scratch,),
             granted_paths=_CI_FILES if self._workflow else (),
-            exact=ALWAYS_ASK,
+            exact=ALWAYS_ASK | (self._agent.servers.ask if self._agent.servers else frozenset()),
         )
 
     def _hooks(self, cwd: Path, directory: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
@@ -280,6 +294,8 @@ class _Setup:
         selection = self._agent.definition.select_tools(available)
         own = self._agent.definition.name == load_persona().name
         granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
+        if own and self._agent.servers is not None:  # a user who configures a server means it for this agent
+            granted += tuple(tool.name for tool in self._agent.servers.tools)
         return (
             {name: available[name] for name in sorted({*selection.names, *granted})},
             selection.deny_rules,

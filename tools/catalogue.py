@@ -21,6 +21,7 @@ _MODULES = (
     "tools.ask",
     "tools.delegate",
     "tools.devops.tools",
+    "tools.docs",
     "tools.files.changing",
     "tools.files.reading",
     "tools.search",

@@ -162,7 +162,6 @@ async def test_an_agent_calls_a_server_under_permission_rules(pins: Pins, tmp_pa
             assert bool(result.denials) is not answered
 
 
-@pytest.mark.skip(reason="wired by the integrator")
 async def test_an_agent_starts_its_servers_and_tells_of_failed_ones(pins: Pins, tmp_path: Path) -> None:
     servers = Servers([odd("good", "plain"), odd("crash", "crash")], root=tmp_path, env={}, pins=pins)
     model = ScriptedModel([[call("mcp__good__echo")], "Done."])

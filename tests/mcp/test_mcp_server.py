@@ -338,7 +338,6 @@ def test_the_inspector_lists_and_calls(npm: Path, shop: Path) -> None:
         assert expected in done.stdout
 
 
-@pytest.mark.skip(reason="wired by the integrator")
 def test_the_command_serves(shop: Path) -> None:
     command = [sys.executable, "-m", "agent.surfaces.cli", "mcp", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(), timeout=60)
