@@ -126,8 +126,8 @@ def _choices(spec: Mapping[str, Any], language: Language) -> dict[str, Value]:
     if isinstance(titled, list):
         found = [item for item in titled if isinstance(item, Mapping) and isinstance(item.get("const"), str)]
         return {_plain(str(item.get("title") or item["const"])): item["const"] for item in found}
-    names = items.get("enumNames")
-    listed = [item for item in items.get("enum") or () if isinstance(item, str)]
+    names, values = items.get("enumNames"), items.get("enum")
+    listed = [item for item in values if isinstance(item, str)] if isinstance(values, list) else []
     labels = names if isinstance(names, list) and len(names) == len(listed) else listed
     return {_plain(str(label)): value for label, value in zip(labels, listed, strict=True)}
 
