@@ -143,7 +143,9 @@ async def _begin(talk: Conversation) -> str | None:
     talk.calls.judge.repeats.reset()
     if talk.hooks is not None:
         judge = talk.calls.judge
-        judge.note(await talk.hooks.session_start("resume" if talk.history else "startup", talk.model.id))
+        began = await talk.hooks.session_start("resume" if talk.history else "startup", talk.model.id)
+        judge.note(began)
+        talk.calls.context.env = {**talk.calls.context.env, **began.environment}
         if talk.prompt:
             outcome = await talk.hooks.user_prompt(talk.prompt)
             judge.note(outcome)

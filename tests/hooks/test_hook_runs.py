@@ -7,8 +7,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from agent.api import Agent
 from agent.events import Event, Notice
 from agent.hooks import settings_hooks
@@ -139,7 +137,6 @@ async def test_the_end_of_a_session_is_told(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "ended").read_text())["reason"] == "other"
 
 
-@pytest.mark.skip(reason="wired by the integrator: HookOutcome.environment into ToolContext.env")
 async def test_variables_set_at_the_start_reach_shell_commands(tmp_path: Path) -> None:
     model = ScriptedModel([[call("Bash", command="echo stage=$STAGE")], "Done."])
     hooks = {"SessionStart": "echo 'export STAGE=test' >> \"$CLAUDE_ENV_FILE\""}
