@@ -99,7 +99,7 @@ class _Reader:
         self.places = places
         self.blocks: list[MemoryBlock] = []
         self.problems: list[Remark] = []
-        self.excludes = list(self._globs(excludes))
+        self.excludes = list(self._globs(excludes)) if excludes else []
         self.dropped: list[Remark] = []
         self.seen: set[Path] = set()
         self.room = MAX_TOTAL_CHARS
