@@ -42,10 +42,13 @@ class Hooks:
     stop_blocks: int = 0
 
     def for_agent(self, agent_id: str, agent_type: str, own: Sequence[Handler] = ()) -> Hooks:
-        """The hooks of a child: the session's, and those of its definition, whose `Stop` means the child's stop."""
-        mine = [replace(h, event="SubagentStop") if h.event == "Stop" else h for h in own]
-        return Hooks(
-            runner=self.runner.with_handlers(mine), common=self.common, agent_id=agent_id, agent_type=agent_type
+        """The hooks of a child: this agent's, and those of the child's definition, whose `Stop` means its own stop.
+
+        What guards an agent guards those it starts, too.
+        """
+        mine = [replace(h, event="SubagentStop", matcher=agent_type) if h.event == "Stop" else h for h in own]
+        return replace(
+            self, runner=self.runner.with_handlers(mine), agent_id=agent_id, agent_type=agent_type, stop_blocks=0
         )
 
     async def _run(self, event: str, matcher_value: str = "", **more: Any) -> HookOutcome:

@@ -130,8 +130,17 @@ async def test_the_hooks_of_a_child_are_its_own_and_its_stop_is_the_childs(tmp_p
     child = mine.for_agent("a1", "expert-backend", own)
     await child.stop("x")
     await mine.stop("x")
+    await child.for_agent("a2", "expert-security").stop("x")
     assert (tmp_path / "ran").read_text() == "own\n"
-    assert [given["hook_event_name"] for given in seen] == ["SubagentStop", "Stop"]
+    assert [given["hook_event_name"] for given in seen] == ["SubagentStop", "Stop", "SubagentStop"]
+
+
+async def test_what_guards_an_agent_guards_those_it_starts(tmp_path: Path) -> None:
+    own, _ = read_hooks({"PreToolUse": [{"hooks": [{"command": "exit 2"}]}]}, "agent.md")
+    mine, _ = hooks(tmp_path)
+    child = mine.for_agent("a1", "expert-backend", own)
+    assert (await child.for_agent("a2", "expert-security").pre_tool(Call())).blocked
+    assert not (await mine.pre_tool(Call())).blocked
 
 
 # --- together with permissions ---
