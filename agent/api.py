@@ -12,45 +12,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.askers import Headless, Recorded
-from agent.budget import Ledger, Limits
-from agent.calls import CallRunner
+from agent.askers import Headless
+from agent.assembly import Setup, release, result_json
+from agent.budget import Limits
 from agent.definition import AgentDefinition, load_persona
-from agent.delegation.requests import Requests
-from agent.events import Event, RunFinished, RunStarted, StepChanged
-from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
+from agent.events import Event
 from agent.loop import Conversation, drive
-from agent.models.choose import choose_model
 from agent.models.port import Model
-from agent.prompt import system_blocks, system_fragment, tool_definitions
-from agent.result import Failed, Interrupted, Outcome, Result
-from agent.session.journal import JOURNAL, Journal, SessionError, find_session, new_session_id, session_directory
-from agent.session.resume import Restored, restore
-from agent.shelter import Confined
-from agent.skills import builtin_skill_root, choose_preloaded, find_skills
-from tools.catalogue import builtin_tools
-from tools.devops.types import to_json
-from tools.github.settings import GitHubSettings
-from tools.paths import grant, only_readable
+from agent.result import Failed, Interrupted, Result
+from agent.session.journal import SessionError
 from tools.ports import Asker
-from tools.resources import data_root
-from tools.secrets import Redactor
-from tools.tool import Tool, ToolContext
+from tools.tool import Tool
 
 if TYPE_CHECKING:
-    from agent.hooks import Handler, Hooks
+    from agent.hooks import Handler
     from agent.mcp import Servers
-    from agent.permissions import Mode, PermissionEngine, Rules
+    from agent.permissions import Mode, Rules
+    from agent.skills import Skill
     from agent.workflow.run import WorkflowRun
-
-_CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
-"""Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
 
 
 @dataclass(kw_only=True)
@@ -60,6 +44,9 @@ class Agent:
     `model` is a `Model`, or a name: `auto` (Claude when a key is set, else the playbook), `playbook`, a model id.
     `tools` replaces the built-in ones; those named by the definition are offered. `rules` and `mode` are permissions.
     `hooks` run at their events. `sandbox` confines shell commands where the system can, and says so where it cannot.
+    `skills` are those of project and user, found and trusted by the caller, beside the built-in packs; `instructions`
+    are further texts for the system prompt (CLAUDE.md and the like); `directories` are further working directories;
+    `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -74,6 +61,10 @@ class Agent:
     hooks: Sequence[Handler] = ()
     sandbox: bool = True
     servers: Servers | None = None
+    skills: Mapping[str, Skill] = field(default_factory=dict)
+    instructions: Sequence[str] = ()
+    directories: Sequence[Path] = ()
+    notices: Sequence[str] = ()
 
     def start(
         self,
@@ -111,7 +102,7 @@ class Run:
         self._result: Result | None = None
         self.session_id = session_id or ""
         self.talk: Conversation | None = None
-        setup = _Setup(agent, workflow, self._queue.put_nowait)
+        setup = Setup(agent, workflow, self._queue.put_nowait)
         self._task = asyncio.ensure_future(self._drive(setup, prompt, resume))
         self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
 
@@ -136,7 +127,7 @@ class Run:
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _drive(self, setup: _Setup, prompt: str, resume: str | None) -> None:
+    async def _drive(self, setup: Setup, prompt: str, resume: str | None) -> None:
         try:
             await setup.servers_ready()
             talk = setup.conversation(prompt, resume, self.session_id)
@@ -144,7 +135,7 @@ class Run:
             try:
                 result = await drive(talk)
             finally:
-                await _release(talk)
+                await release(talk)
             self._result = setup.conclude(result)
         except SessionError as error:
             self._result = Failed(session_id=setup.session_id, kind="storage", reason=str(error))
@@ -153,215 +144,7 @@ class Run:
         setup.finished(self._result)
 
 
-class _Setup:
-    """Puts one run together: session, journal, prefix, tools, permissions, workflow."""
-
-    def __init__(self, agent: Agent, workflow: WorkflowRun | None, show: Callable[[Event], None]) -> None:
-        self._agent = agent
-        self._workflow = workflow
-        self._show = show
-        self._journal: Journal | None = None
-        self._delegator = Requests()
-        self.session_id = ""
-
-    def emit(self, event: Event) -> None:
-        """Journal first, then show: what a surface has seen is on disk."""
-        if self._journal is not None:
-            self._journal.record(event)
-        self._show(event)
-
-    async def servers_ready(self) -> None:
-        """Start the MCP servers, once for all runs of the agent. The surface that made them closes them."""
-        if self._agent.servers is not None:
-            await self._agent.servers.start()
-
-    def conversation(self, prompt: str, resume: str | None, session_id: str) -> Conversation:
-        agent = self._agent
-        cwd = Path(agent.cwd).resolve()
-        restored = restore(find_session(resume, cwd)) if resume else None
-        self.session_id = restored.session_id if restored else session_id or new_session_id()
-        directory = restored.directory if restored else session_directory(cwd, self.session_id)
-        if restored is None and (directory / JOURNAL).exists():
-            raise SessionError(f"The session {self.session_id} exists already. Continue it with --resume.")
-        redactor = Redactor.from_environment(agent.env)
-        self._journal = Journal(directory, redactor)
-        model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
-
-        available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
-        if agent.servers is not None:
-            from agent.mcp import with_servers
-
-            available = with_servers(available, agent.servers)
-        tools, denied, warnings = self._tools(available)
-        found, _ = find_skills([cwd / ".claude" / "skills", builtin_skill_root()])
-        skills, missing = choose_preloaded(agent.definition.skills, found)
-        asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
-        context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
-        context.scratch.mkdir(mode=0o700, exist_ok=True)
-        grant(context, data_root() / "skills")
-        context.state["mcp"] = agent.servers
-        context.state["github"] = GitHubSettings.from_environment(agent.env)
-        engine = partial(self._engine, cwd, context.scratch, denied)
-        prefix = (
-            restored.started.prefix
-            if restored
-            else {
-                "system": system_blocks(
-                    agent.definition, skills, cwd, self._workflow.brief() if self._workflow else ()
-                ),
-                "tools": tool_definitions(tools.values()),
-            }
-        )
-        hooks = self._hooks(cwd, directory, context, redactor)
-        if agent.sandbox and "Bash" in tools:
-            tools["Bash"] = Confined(tools["Bash"], self.emit)
-        calls = CallRunner(tools, context, engine, redactor, self.emit, hooks=hooks)
-        only_readable(context, lambda path: _may_read(calls, path))
-        talk = Conversation(
-            session_id=self.session_id,
-            model=model,
-            system=prefix["system"],
-            tools=prefix["tools"],
-            calls=calls,
-            ledger=Ledger(agent.limits),
-            emit=self.emit,
-            prompt=redactor.text(prompt),
-            hooks=hooks,
-        )
-        served = agent.servers.notices if agent.servers is not None else ()
-        notices = [*agent.definition.warnings, *warnings, *missing, *served]
-        self.emit(
-            RunStarted(
-                session_id=self.session_id,
-                model=model.id,
-                agent=agent.definition.name,
-                cwd=str(cwd),
-                tools=sorted(tools),
-                mode=agent.mode,
-                prefix=prefix,
-                workflow=self._workflow.options() if self._workflow else None,
-                resumed=restored is not None,
-                notices=notices,
-            )
-        )
-        if self._workflow is not None:
-            self._attach(self._workflow, talk, context, restored, asker)
-        if restored is not None:
-            _take_over(talk, restored)
-        return talk
-
-    def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
-        from agent.permissions import PermissionEngine, Rules
-        from tools.github import ALWAYS_ASK
-
-        own = Rules.parse(deny=denied, source=self._agent.definition.name, anchor=cwd)
-        return PermissionEngine(
-            rules=self._agent.rules + own if self._agent.rules else own,
-            mode=self._agent.mode,
-            cwd=cwd,
-            home=Path.home(),
-            directories=(scratch,),
-            granted_paths=_CI_FILES if self._workflow else (),
-            exact=ALWAYS_ASK | (self._agent.servers.ask if self._agent.servers else frozenset()),
-        )
-
-    def _hooks(self, cwd: Path, directory: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
-        if not self._agent.hooks:
-            return None
-        from agent.hooks import HookRunner, Hooks
-
-        common = {
-            "session_id": self.session_id,
-            "transcript_path": str(directory / JOURNAL),
-            "permission_mode": self._agent.mode,
-        }
-        handlers = tuple(self._agent.hooks)
-        runner = HookRunner(handlers=handlers, root=cwd, scratch=context.scratch, redactor=redactor)
-        return Hooks(runner=runner, common=lambda: common | {"cwd": str(context.cwd)})
-
-    def _briefs(self) -> list[str]:
-        """What this run adds to the system prompt: that nobody can answer, and the steps of a workflow."""
-        alone = [system_fragment("headless")] if isinstance(self._agent.asker, Headless) else []
-        return [*alone, *(self._workflow.brief() if self._workflow else ())]
-
-    def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str], Sequence[str]]:
-        """The tools this agent gets, its own deny rules, and what its definition names in vain.
-
-        Tools handed in by the caller are all offered.
-        """
-        if self._agent.tools is not None:
-            return dict(available), (), ()
-        selection = self._agent.definition.select_tools(available)
-        own = self._agent.definition.name == load_persona().name
-        granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
-        if own and self._agent.servers is not None:  # a user who configures a server means it for this agent
-            granted += tuple(tool.name for tool in self._agent.servers.tools)
-        return (
-            {name: available[name] for name in sorted({*selection.names, *granted})},
-            selection.deny_rules,
-            selection.warnings,
-        )
-
-    def _attach(
-        self,
-        workflow: WorkflowRun,
-        talk: Conversation,
-        context: ToolContext,
-        restored: Restored | None,
-        asker: Recorded,
-    ) -> None:
-        def changed(step: int, status: Any, record: Mapping[str, Any]) -> None:
-            self.emit(StepChanged(step=step, status=status, record=record))
-
-        steps = workflow.begin(context, changed, restored.steps if restored else {}, asker.answered)
-        context.steps = steps
-        talk.guard = steps
-
-    def conclude(self, result: Result) -> Result:
-        """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
-        result = replace(result, delegations=tuple(self._delegator.requests))
-        return self._workflow.conclude(result) if self._workflow is not None else result
-
-    def finished(self, result: Result) -> None:
-        """The last event. A journal that cannot be written any more does not hide the result."""
-        event = RunFinished(status=result.status, result=result_json(result))
-        try:
-            self.emit(event)
-        except SessionError:
-            self._show(event)
-        if self._journal is not None:
-            self._journal.close()
-
-
-def _may_read(calls: CallRunner, path: Path) -> bool:
-    return calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny"
-
-
-async def _release(talk: Conversation) -> None:
-    """Close what the run opened: the model's connections, hooks and programs left in the background."""
-    await talk.model.aclose()
-    if talk.hooks is not None:
-        await talk.hooks.session_end("other")
-        await talk.hooks.aclose()
-    if "shell" in talk.calls.context.state:
-        from tools.shell import shell
-
-        await shell(talk.calls.context).aclose()
-
-
-def _take_over(talk: Conversation, restored: Restored) -> None:
-    talk.history.extend(restored.history)
-    talk.settled = restored.settled
-    talk.turn = restored.turns
-    for model, usage in restored.usage:
-        talk.ledger.book(model, usage)
-
-
-def result_json(result: Outcome) -> dict[str, Any]:
-    """A result as JSON-ready data, with its `status`."""
-    data = to_json(result)
-    assert isinstance(data, dict)  # noqa: S101 - a dataclass becomes a mapping
-    return {"status": result.status, **data}
+__all__ = ["Agent", "Run", "result_json", "run", "run_sync", "stream"]
 
 
 async def run(prompt: str, **options: Any) -> Result:

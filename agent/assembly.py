@@ -1,0 +1,249 @@
+"""Putting one run together: session, journal, frozen prefix, tools, permissions, hooks, siblings, workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.askers import Headless, Recorded
+from agent.budget import Ledger
+from agent.calls import CallRunner
+from agent.definition import load_persona
+from agent.delegation.requests import Requests
+from agent.events import Event, RunFinished, RunStarted, StepChanged
+from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
+from agent.loop import Conversation
+from agent.models.choose import choose_model
+from agent.prompt import system_blocks, system_fragment, tool_definitions
+from agent.result import Outcome, Result
+from agent.session.journal import JOURNAL, Journal, SessionError, find_session, new_session_id, session_directory
+from agent.session.resume import Restored, restore
+from agent.shelter import Confined
+from agent.skills import builtin_skill_root, choose_preloaded, find_skills
+from tools.catalogue import builtin_tools
+from tools.devops.types import to_json
+from tools.github.settings import GitHubSettings
+from tools.paths import grant, only_readable
+from tools.resources import data_root
+from tools.secrets import Redactor
+from tools.tool import Tool, ToolContext
+
+if TYPE_CHECKING:
+    from agent.api import Agent
+    from agent.hooks import Hooks
+    from agent.permissions import PermissionEngine
+    from agent.workflow.run import WorkflowRun
+
+_CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
+"""Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
+
+
+class Setup:
+    """Puts one run together: session, journal, prefix, tools, permissions, workflow."""
+
+    def __init__(self, agent: Agent, workflow: WorkflowRun | None, show: Callable[[Event], None]) -> None:
+        self._agent = agent
+        self._workflow = workflow
+        self._show = show
+        self._journal: Journal | None = None
+        self._delegator = Requests()
+        self.session_id = ""
+
+    def emit(self, event: Event) -> None:
+        """Journal first, then show: what a surface has seen is on disk."""
+        if self._journal is not None:
+            self._journal.record(event)
+        self._show(event)
+
+    async def servers_ready(self) -> None:
+        """Start the MCP servers, once for all runs of the agent. The surface that made them closes them."""
+        if self._agent.servers is not None:
+            await self._agent.servers.start()
+
+    def conversation(self, prompt: str, resume: str | None, session_id: str) -> Conversation:
+        agent = self._agent
+        cwd = Path(agent.cwd).resolve()
+        restored = restore(find_session(resume, cwd)) if resume else None
+        self.session_id = restored.session_id if restored else session_id or new_session_id()
+        directory = restored.directory if restored else session_directory(cwd, self.session_id)
+        if restored is None and (directory / JOURNAL).exists():
+            raise SessionError(f"The session {self.session_id} exists already. Continue it with --resume.")
+        redactor = Redactor.from_environment(agent.env)
+        self._journal = Journal(directory, redactor)
+        model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
+
+        available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
+        if agent.servers is not None:
+            from agent.mcp import with_servers
+
+            available = with_servers(available, agent.servers)
+        tools, denied, warnings = self._tools(available)
+        packs, _ = find_skills([builtin_skill_root()])
+        skills, missing = choose_preloaded(agent.definition.skills, packs | dict(agent.skills))
+        asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
+        context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
+        context.scratch.mkdir(mode=0o700, exist_ok=True)
+        grant(context, data_root() / "skills")
+        context.state["mcp"] = agent.servers
+        context.state["github"] = GitHubSettings.from_environment(agent.env)
+        engine = partial(self._engine, cwd, context.scratch, denied)
+        for place in agent.directories:
+            grant(context, place)
+        fresh = {
+            "system": system_blocks(agent.definition, skills, cwd, [*self._briefs(), *agent.instructions]),
+            "tools": tool_definitions(tools.values()),
+        }
+        prefix = restored.started.prefix if restored else fresh
+        hooks = self._hooks(cwd, directory, context, redactor)
+        if agent.sandbox and "Bash" in tools:
+            tools["Bash"] = Confined(tools["Bash"], self.emit)
+        calls = CallRunner(tools, context, engine, redactor, self.emit, hooks=hooks)
+        only_readable(context, lambda path: _may_read(calls, path))
+        talk = Conversation(
+            session_id=self.session_id,
+            model=model,
+            system=prefix["system"],
+            tools=prefix["tools"],
+            calls=calls,
+            ledger=Ledger(agent.limits),
+            emit=self.emit,
+            prompt=redactor.text(prompt),
+            hooks=hooks,
+        )
+        served = agent.servers.notices if agent.servers is not None else ()
+        notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served]
+        self.emit(
+            RunStarted(
+                session_id=self.session_id,
+                model=model.id,
+                agent=agent.definition.name,
+                cwd=str(cwd),
+                tools=sorted(tools),
+                mode=agent.mode,
+                prefix=prefix,
+                workflow=self._workflow.options() if self._workflow else None,
+                resumed=restored is not None,
+                notices=notices,
+            )
+        )
+        if self._workflow is not None:
+            self._attach(self._workflow, talk, context, restored, asker)
+        if restored is not None:
+            _take_over(talk, restored)
+        return talk
+
+    def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
+        from agent.permissions import PermissionEngine, Rules
+        from tools.github import ALWAYS_ASK
+
+        own = Rules.parse(deny=denied, source=self._agent.definition.name, anchor=cwd)
+        return PermissionEngine(
+            rules=self._agent.rules + own if self._agent.rules else own,
+            mode=self._agent.mode,
+            cwd=cwd,
+            home=Path.home(),
+            directories=(scratch, *self._agent.directories),
+            granted_paths=_CI_FILES if self._workflow else (),
+            exact=ALWAYS_ASK | (self._agent.servers.ask if self._agent.servers else frozenset()),
+        )
+
+    def _hooks(self, cwd: Path, directory: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
+        if not self._agent.hooks:
+            return None
+        from agent.hooks import HookRunner, Hooks
+
+        common = {
+            "session_id": self.session_id,
+            "transcript_path": str(directory / JOURNAL),
+            "permission_mode": self._agent.mode,
+        }
+        handlers = tuple(self._agent.hooks)
+        runner = HookRunner(handlers=handlers, root=cwd, scratch=context.scratch, redactor=redactor)
+        return Hooks(runner=runner, common=lambda: common | {"cwd": str(context.cwd)})
+
+    def _briefs(self) -> list[str]:
+        """What this run adds to the system prompt: that nobody can answer, and the steps of a workflow."""
+        alone = [system_fragment("headless")] if isinstance(self._agent.asker, Headless) else []
+        return [*alone, *(self._workflow.brief() if self._workflow else ())]
+
+    def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str], Sequence[str]]:
+        """The tools this agent gets, its own deny rules, and what its definition names in vain.
+
+        Tools handed in by the caller are all offered.
+        """
+        if self._agent.tools is not None:
+            return dict(available), (), ()
+        selection = self._agent.definition.select_tools(available)
+        own = self._agent.definition.name == load_persona().name
+        granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
+        if own and self._agent.servers is not None:  # a user who configures a server means it for this agent
+            granted += tuple(tool.name for tool in self._agent.servers.tools)
+        return (
+            {name: available[name] for name in sorted({*selection.names, *granted})},
+            selection.deny_rules,
+            selection.warnings,
+        )
+
+    def _attach(
+        self,
+        workflow: WorkflowRun,
+        talk: Conversation,
+        context: ToolContext,
+        restored: Restored | None,
+        asker: Recorded,
+    ) -> None:
+        def changed(step: int, status: Any, record: Mapping[str, Any]) -> None:
+            self.emit(StepChanged(step=step, status=status, record=record))
+
+        steps = workflow.begin(context, changed, restored.steps if restored else {}, asker.answered)
+        context.steps = steps
+        talk.guard = steps
+
+    def conclude(self, result: Result) -> Result:
+        """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
+        result = replace(result, delegations=tuple(self._delegator.requests))
+        return self._workflow.conclude(result) if self._workflow is not None else result
+
+    def finished(self, result: Result) -> None:
+        """The last event. A journal that cannot be written any more does not hide the result."""
+        event = RunFinished(status=result.status, result=result_json(result))
+        try:
+            self.emit(event)
+        except SessionError:
+            self._show(event)
+        if self._journal is not None:
+            self._journal.close()
+
+
+def _may_read(calls: CallRunner, path: Path) -> bool:
+    return calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny"
+
+
+async def release(talk: Conversation) -> None:
+    """Close what the run opened: the model's connections, hooks and programs left in the background."""
+    await talk.model.aclose()
+    if talk.hooks is not None:
+        await talk.hooks.session_end("other")
+        await talk.hooks.aclose()
+    if "shell" in talk.calls.context.state:
+        from tools.shell import shell
+
+        await shell(talk.calls.context).aclose()
+
+
+def _take_over(talk: Conversation, restored: Restored) -> None:
+    talk.history.extend(restored.history)
+    talk.settled = restored.settled
+    talk.turn = restored.turns
+    for model, usage in restored.usage:
+        talk.ledger.book(model, usage)
+
+
+def result_json(result: Outcome) -> dict[str, Any]:
+    """A result as JSON-ready data, with its `status`."""
+    data = to_json(result)
+    assert isinstance(data, dict)  # noqa: S101 - a dataclass becomes a mapping
+    return {"status": result.status, **data}
