@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from agent.api import Run
+from agent.budget import Limits
 from agent.events import Event, ModelEvent, RetryScheduled
 from agent.result import NeedsInput, Result
+from agent.surfaces.configured import ask_for_trust, configured_agent
 from agent.surfaces.progress import describe
-from agent.surfaces.prompt import build_agent
 from agent.surfaces.run import summary
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
 from tools.text import clean
@@ -66,7 +67,14 @@ def chat(args: argparse.Namespace) -> int:
 
 async def _talk(args: argparse.Namespace) -> int:
     terminal = Terminal()
-    agent = build_agent(args, terminal)
+    agent = configured_agent(
+        args.directory,
+        model=args.model,
+        mode=args.permission_mode,
+        limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
+        asker=terminal,
+        trust=args.trust or ask_for_trust(args.directory),
+    )
     session, text = args.resume, args.text
     print(f"expert-devops · {_HELP}")
     while True:

@@ -9,9 +9,10 @@ import sys
 from typing import Any
 
 from agent.api import Agent
-from agent.askers import Headless, read_answers
+from agent.askers import Headless
 from agent.budget import Limits
 from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result, Usage
+from agent.surfaces.configured import answers_of, configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.run import interrupt_on_signals, summary
 
@@ -26,7 +27,8 @@ def configure_prompt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-C", "--directory", default=".", metavar="DIR", help="where to work (default: here)")
     parser.add_argument("--model", default="auto", help="auto, playbook, or a model id")
     parser.add_argument("--output-format", choices=("text", "json"), default="text")
-    parser.add_argument("--permission-mode", default="default", metavar="MODE")
+    parser.add_argument("--permission-mode", metavar="MODE", help="default, acceptEdits, plan, dontAsk, ...")
+    parser.add_argument("--trust", action="store_true", help="trust this folder's own hooks, rules, agents and servers")
     parser.add_argument("--max-turns", type=int, default=200, metavar="N")
     parser.add_argument("--max-budget-usd", type=float, metavar="USD")
     parser.add_argument("--answers", metavar="FILE", help="YAML or JSON file with answers to questions")
@@ -43,7 +45,14 @@ def prompt(args: argparse.Namespace) -> int:
         text = sys.stdin.read(_MOST_STDIN)
     if not text and not args.resume:
         raise UsageProblem("There is no prompt. Give it as an argument or on stdin: expert-devops -p 'check this'.")
-    agent = build_agent(args, Headless(read_answers(args.answers) if args.answers else {}))
+    agent = configured_agent(
+        args.directory,
+        model=args.model,
+        mode=args.permission_mode,
+        limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
+        asker=Headless(answers_of(args.answers)),
+        trust=args.trust,
+    )
     result = asyncio.run(_answer(agent, text or "", args.resume))
     if args.output_format == "json":
         print(json.dumps(result_object(result), ensure_ascii=False))
@@ -53,21 +62,6 @@ def prompt(args: argparse.Namespace) -> int:
         if note := summary(result):
             print(note, file=sys.stderr)
     return 0 if isinstance(result, Completed) else 1
-
-
-def build_agent(args: argparse.Namespace, asker: Any) -> Agent:
-    """The agent for a prompt or a chat, from the command line's options."""
-    from agent.permissions import MODES
-
-    if args.permission_mode not in MODES:
-        raise UsageProblem(f"--permission-mode {args.permission_mode!r} is none of {', '.join(MODES)}.")
-    return Agent(
-        cwd=args.directory,
-        model=args.model,
-        mode=args.permission_mode,
-        limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
-        asker=asker,
-    )
 
 
 async def _answer(agent: Agent, text: str, resume: str | None) -> Result:

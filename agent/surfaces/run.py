@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 from agent.api import Agent, Run, result_json
-from agent.askers import Headless, read_answers
+from agent.askers import Headless
 from agent.budget import Limits
 from agent.events import Event, to_json
 from agent.result import Failed, NeedsInput, OutOfBudget, Refused, Result, exit_code
 from agent.session.journal import find_session
 from agent.session.resume import restore
+from agent.surfaces.configured import answers_of, configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.progress import progress_for
 from agent.workflow.report import to_markdown
@@ -33,20 +34,22 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show diffs, write nothing")
     parser.add_argument("--steps", default="1-8", metavar="N[-M]", help="which steps to run (default: 1-8)")
     parser.add_argument("--resume", metavar="SESSION", help="continue a session that was stopped")
+    parser.add_argument("--trust", action="store_true", help="trust this folder's own hooks, rules, agents and servers")
     parser.add_argument("--max-turns", type=int, default=200, metavar="N")
     parser.add_argument("--max-budget-usd", type=float, metavar="USD")
     parser.add_argument("--output-format", choices=("text", "json", "stream-json"), default="text")
 
 
 def run(args: argparse.Namespace) -> int:
-    answers = read_answers(Path(args.answers)) if args.answers else {}
+    answers = answers_of(args.answers)
     workflow = _resumed(args) if args.resume else _fresh(args)
-    agent = Agent(
-        cwd=workflow.root,
+    agent = configured_agent(
+        workflow.root,
         model=args.model,
         mode="acceptEdits",
         limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
         asker=Headless(answers, take_defaults=args.yes),
+        trust=args.trust,
     )
     result = asyncio.run(_follow(agent, workflow, args.resume, args.output_format))
     _print_result(result, args.output_format)
