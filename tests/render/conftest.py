@@ -279,6 +279,12 @@ SAMPLES: dict[str, Sample] = {
         spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
         extra=(Decision("repository", "Acme/Shop", "project"),),
     ),
+    "fastapi-droplet": Sample((replace(API, workers=(WORKER,)),), ("digitalocean",)),
+    "monorepo-ec2-ko": Sample(
+        (replace(API, path="api", name="api"), replace(NODE, path="shop")),
+        ("aws-ec2", "aws-ec2"),
+        spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
+    ),
     "fastapi-lambda": Sample((API,), ("aws-lambda",), extra=(Decision("repository", "Acme/Shop", "project"),)),
     "handlers-lambda-ko": Sample(
         (

@@ -180,6 +180,12 @@ def _resource(path: str, kind: str, block: Block) -> Iterator[Finding]:
         text = " ".join(value for value, _line in rule.attributes.values())
         if ("0.0.0.0/0" in text or "::/0" in text) and any(_opens(rule, port) for port in _ADMIN_PORTS):
             yield RULES.at("open-admin", path, rule.line, f"{title} opens an administration or database port to all.")
+    for rule in block.all("inbound_rule"):  # DigitalOcean's firewall
+        everyone = "0.0.0.0/0" in rule.text("source_addresses") or "::/0" in rule.text("source_addresses")
+        first, _, last = rule.text("port_range").partition("-")
+        inside = first.isdigit() and any(int(first) <= port <= int(last or first) for port in _ADMIN_PORTS)
+        if everyone and inside:
+            yield RULES.at("open-admin", path, rule.line, f"{title} opens an administration or database port to all.")
     if block.text("publicly_accessible") == "true":
         yield RULES.at("public-database", path, block.line_of("publicly_accessible"), f"{title} is public.")
     flag = _ENCRYPTED.get(kind)

@@ -13,6 +13,9 @@ from tools.devops.types import DeployUnit
 Entry = tuple[str, str, str, str, str]
 """kind, path, template, unit path, why."""
 
+SERVERS = {"aws-ec2": "infra/ec2", "digitalocean": "infra/droplet"}
+"""Platforms that are a machine of one's own -> the folder of its files."""
+
 _FOLDER = "do-workflow-project/templates"
 _HANDLER = re.compile(r"[A-Za-z_][\w/-]*(?:\.[A-Za-z_]\w*)+")
 
@@ -30,6 +33,14 @@ def cloud_files(platform: str, units: Sequence[DeployUnit]) -> Iterator[Entry]:
     with_image = [unit for unit in units if image_of(unit)]
     if platform == "aws-ecs" and with_image:
         yield from _ecs(with_image)
+    if platform in SERVERS and with_image:
+        yield from _server(platform)
+
+
+def platform_of_file(path: str, template: str) -> str:
+    """The platform a planned file belongs to by its template's folder or its own, "" for one that all share."""
+    folder = template.split("/")[2] if template.count("/") > 2 else ""
+    return next((name for name, place in SERVERS.items() if path.startswith(f"{place}/")), folder)
 
 
 def _lambda(units: Sequence[DeployUnit]) -> Iterator[Entry]:
@@ -63,3 +74,21 @@ def _ecs(units: Sequence[DeployUnit]) -> Iterator[Entry]:
     for environment in _ENVIRONMENTS:
         path = f"infra/environments/{environment}.tfvars"
         yield "terraform", path, f"{folder}/tfvars.j2", ".", f"the sizes of {environment}"
+
+
+def _server(platform: str) -> Iterator[Entry]:
+    place, own, shared = SERVERS[platform], f"{_FOLDER}/{platform}", f"{_FOLDER}/server"
+    yield "terraform", f"{place}/main.tf", f"{own}/main.tf.j2", ".", "the machine, its firewall and who may deploy"
+    for environment in _ENVIRONMENTS:
+        path = f"{place}/environments/{environment}.tfvars"
+        yield "terraform", path, f"{own}/tfvars.j2", ".", f"the size of {environment}"
+    files = {
+        "cloud-init.yaml": "the first boot: containers, updates, logins by key",
+        "compose.yaml": "two slots for each unit behind a proxy",
+        "Caddyfile": "TLS and the way to the active slot",
+        "switch.sh": "starts the idle slot, moves the traffic, and moves it back",
+    }
+    for name, why in files.items():
+        yield "terraform", f"{place}/server/{name}", f"{shared}/{name}.j2", ".", why
+    if platform == "aws-ec2":
+        yield "terraform", f"{place}/server/remote.sh", f"{own}/remote.sh.j2", ".", "runs a script on the machine"

@@ -151,6 +151,12 @@ def _ecs(bill: _Bill, units: Sequence[DeployUnit], services: int, spec: Spec | N
     bill.assumptions.append("AWS: prices of us-east-1; public addresses, logs and egress are not included.")
 
 
+def _droplet(bill: _Bill, units: Sequence[DeployUnit], _services: int, _spec: Spec | None) -> None:
+    size = "digitalocean.droplet_2gb_usd_per_month" if len(units) == 1 else "digitalocean.droplet_4gb_usd_per_month"
+    bill.add("Droplet", bill.price(size), "one machine with room for two slots of each unit")
+    bill.assumptions.append("DigitalOcean: backups (a share of the droplet's price) and egress are not included.")
+
+
 _RULES = {
     "railway": _railway,
     "vercel": _vercel,
@@ -158,4 +164,5 @@ _RULES = {
     "kubernetes": _kubernetes,
     "aws-lambda": _lambda,
     "aws-ecs": _ecs,
+    "digitalocean": _droplet,
 }

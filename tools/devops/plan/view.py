@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.devops.plan.clouds import lambda_handler
+from tools.devops.plan.clouds import lambda_handler, platform_of_file
 from tools.devops.plan.environment import region_of
 from tools.devops.plan.image import Image, default_port, image_of, is_static, language_version, runtime_of
 from tools.devops.plan.names import (
@@ -159,8 +159,8 @@ def _of_platform(artifact: ArtifactPlan, units: Sequence[UnitView]) -> dict[str,
 
     A template that all platforms share sees every unit.
     """
-    folder = artifact.template.split("/")[2] if artifact.template.count("/") > 2 else ""
-    members = [u for u in units if u.platform.id == folder] or list(units)
+    platform = platform_of_file(artifact.path, artifact.template)
+    members = [u for u in units if u.platform.id == platform] or list(units)
     services = [s for u in members for s in u.services]
     return {
         "members": members,
