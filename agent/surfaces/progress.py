@@ -39,7 +39,8 @@ def describe(event: Event) -> str | None:
     match event:
         case RunStarted():
             resumed = " (resumed)" if event.resumed else ""
-            return f"{event.agent} with {event.model}, session {event.session_id}{resumed}"
+            first = f"{event.agent} with {event.model}, session {event.session_id}{resumed}"
+            return "\n".join([first, *(f"  note: {notice}" for notice in event.notices)])
         case ToolStarted():
             return f"  {event.tool} {_brief(event.input)}".rstrip()
         case ToolFinished() if event.block.get("is_error"):

@@ -11,10 +11,12 @@ from typing import Any
 from agent.api import Agent
 from agent.askers import Headless
 from agent.budget import Limits
+from agent.events import RunStarted
 from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result, Usage
 from agent.surfaces.configured import answers_of, configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.run import interrupt_on_signals, summary
+from tools.text import clean
 
 _MOST_STDIN = 10 * 1024 * 1024
 
@@ -67,8 +69,10 @@ def prompt(args: argparse.Namespace) -> int:
 async def _answer(agent: Agent, text: str, resume: str | None) -> Result:
     going = agent.start(text, resume=resume)
     interrupt_on_signals(going)
-    async for _event in going:
-        pass
+    async for event in going:
+        if isinstance(event, RunStarted):
+            for notice in event.notices:
+                print(clean(notice), file=sys.stderr)
     return going.result
 
 
