@@ -10,6 +10,7 @@ Everything lies in `.cache/proof` and is made once. Needs root.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -30,11 +31,13 @@ Json = dict[str, Any]
 
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _TRUST = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
-_PACKAGES: Mapping[str, Sequence[str]] = {
-    "python": ("python3", "python3-pip", "python3-venv", "python-is-python3"),
-    "node": ("nodejs", "npm", "node-corepack"),
+_INSTALL = "apt-get update -q && apt-get install -qy --no-install-recommends"
+_SETUP: Mapping[str, str] = {
+    # A distribution's own Python packages cannot be replaced by pip; `packaging` is the one that tools replace.
+    "python": f"{_INSTALL} python3 python3-pip python3-venv python-is-python3 && pip install -I packaging",
+    "node": f"{_INSTALL} nodejs npm node-corepack",
 }
-"""Repository of a base image -> the Debian packages that stand in for it."""
+"""Repository of a base image -> what makes Debian stand in for it."""
 
 
 class BuildError(AssertionError):
@@ -104,28 +107,27 @@ class ImageStore:
         """Have a base under the name a Dockerfile asks for. Raises `BuildError` for one nothing stands in for."""
         full = f"docker.io/library/{reference}"
         kind = reference.partition(":")[0]
-        if kind not in _PACKAGES:
+        if kind not in _SETUP:
             raise BuildError(f"nothing stands in for the base image {reference}")
-        stand_in = f"localhost/stand-in-{kind}:trixie"
+        stand_in = f"localhost/stand-in-{kind}:{hashlib.sha256(_SETUP[kind].encode()).hexdigest()[:12]}"
         with self._alone():
             if not self._has(stand_in):
-                self._make(stand_in, _PACKAGES[kind])
+                self._make(stand_in, _SETUP[kind])
             self.buildah("tag", stand_in, full)
 
     def _has(self, reference: str) -> bool:
         return bool(self.buildah("images", "--quiet", "--filter", f"reference={reference}").strip())
 
-    def _make(self, reference: str, packages: Sequence[str]) -> None:
+    def _make(self, reference: str, setup: str) -> None:
         container = self.buildah("from", "scratch").strip()
         self.buildah("add", "--quiet", container, str(self._root_file_system()), "/")
-        install = f"apt-get update -q && apt-get install -qy --no-install-recommends {' '.join(packages)}"
-        self.buildah("run", container, "--", "sh", "-c", install + " && rm -rf /var/lib/apt/lists/*")
         settings = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "PIP_BREAK_SYSTEM_PACKAGES": "1",  # official images have no packages of a distribution to protect
             **dict.fromkeys(_TRUST, _CERTIFICATES),
         }
         self.buildah("config", *(f"--env={name}={value}" for name, value in settings.items()), container)
+        self.buildah("run", _trust(), container, "--", "sh", "-c", f"{setup} && rm -rf /var/lib/apt/lists/*")
         self.buildah("commit", "--quiet", container, reference)
         self.buildah("rm", container)
 
@@ -157,10 +159,9 @@ class ImageStore:
         """A container of a base image with a copy of `source` as its working directory `/src`, as root."""
         self.provide(reference)
         with self.container(f"docker.io/library/{reference}") as name:
-            self.buildah("copy", "--quiet", name, _trusted_here(), _CERTIFICATES)
             self.buildah("copy", "--quiet", name, str(source), "/src")
             self.buildah("config", "--workingdir", "/src", name)
-            yield Container(self, name)
+            yield Container(self, name, options=(_trust(),))
 
     # --- builds ---
 
@@ -169,9 +170,8 @@ class ImageStore:
         stages = re.findall(r"^FROM (?:--\S+ )?(\S+)", (context / dockerfile).read_text(), flags=re.MULTILINE)
         for reference in {stage for stage in stages if ":" in stage}:
             self.provide(reference)
-        trust = f"{_trusted_here()}:{_CERTIFICATES}:ro"
         given = [f"--build-arg={name}={value}" for name, value in build_args.items()]
-        options = ["--pull-never", "--isolation", "chroot", "--format", "docker", "--volume", trust, *given]
+        options = ["--pull-never", "--isolation", "chroot", "--format", "docker", _trust(), *given]
         self.buildah("build", *options, "-f", dockerfile, "-t", tag, ".", cwd=context)
         return Image(self, tag)
 
@@ -206,10 +206,11 @@ class Container:
     store: ImageStore
     name: str
     config: Json = field(default_factory=dict)
+    options: Sequence[str] = ()
 
     def run(self, *command: str, **env: str) -> str:
         """Standard output of a command. Raises `BuildError` when it fails."""
-        return self.store.buildah("run", *_env(env), self.name, "--", *command)
+        return self.store.buildah("run", *self.options, *_env(env), self.name, "--", *command)
 
     def health(self, **env: str) -> bool:
         """Run the image's own health check, as an engine would."""
@@ -263,9 +264,10 @@ class Server:
         self.process.wait(20)
 
 
-def _trusted_here() -> str:
-    """The certificates this machine trusts."""
-    return str(Path(ssl.get_default_verify_paths().cafile or _CERTIFICATES).resolve())
+def _trust() -> str:
+    """The option that lends a container the certificates this machine trusts; they do not stay in the image."""
+    here = Path(ssl.get_default_verify_paths().cafile or _CERTIFICATES).resolve()
+    return f"--volume={here}:{_CERTIFICATES}:ro"
 
 
 def _env(values: Mapping[str, str]) -> list[str]:
