@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.proof.images import Container, Image, ImageStore, Server
 from tests.proof.projects import Program, copy_example
@@ -29,8 +31,8 @@ SECRET = "value-that-must-not-ship"
 
 
 @pytest.fixture(scope="module")
-def image(images: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The image of repair-api as the eight steps leave it, with secrets lying about in the working directory."""
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """repair-api as the eight steps leave it, with secrets lying about in the working directory."""
     place = tmp_path_factory.mktemp("image")
     project = copy_example("repair-api", place)
     (project / ".env").write_text(f"SECRET_KEY={SECRET}\n")
@@ -38,6 +40,11 @@ def image(images: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (project / ".git").mkdir()
     (project / ".git" / "config").write_text(SECRET)
     Program(place).run(project, "--yes").expect(0)
+    return project
+
+
+@pytest.fixture(scope="module")
+def image(images: ImageStore, project: Path) -> Iterator[Image]:
     built = images.build(project, "proof-repair-api:test", GIT_SHA="0" * 40)
     yield built
     built.remove()
@@ -161,6 +168,25 @@ def test_every_line_it_logs_while_it_serves_is_a_json_object(
         wait_until(lambda: "987654" in server.log.read_text(), "the request being logged")
         entries = [json.loads(line) for line in server.log.read_text().splitlines()[start:]]
     assert all({"timestamp", "level", "message"} <= entry.keys() for entry in entries)
+
+
+@pytest.mark.needs("curl", "jq")
+def test_the_pipelines_own_check_passes_on_the_running_image_and_fails_without_it(
+    project: Path, image: Image, services: tuple[PostgreSQL, Redis], tmp_path: Path
+) -> None:
+    """The script of the deploy job, as the workflow has it; only its pauses are left out."""
+    jobs = yaml.safe_load((project / ".github" / "workflows" / "ci-cd.yml").read_text())["jobs"]
+    (step,) = (step for job in jobs.values() for step in job["steps"] if step.get("id") == "verify")
+
+    def check(port: int) -> int:
+        env = {**os.environ, "URL": f"http://127.0.0.1:{port}", "HEALTH": step["env"]["HEALTH"], "COMMIT": "0" * 40}
+        script = f"sleep() {{ :; }}\n{step['run']}"
+        return subprocess.run(["bash", "-e", "-c", script], env=env, capture_output=True, check=False).returncode
+
+    assert step["env"]["HEALTH"] == "/health"
+    with served(image, services, tmp_path / "log") as (_, _, port):
+        assert check(port) == 0
+    assert check(port) == 1
 
 
 @contextmanager
