@@ -285,6 +285,15 @@ SAMPLES: dict[str, Sample] = {
         ("aws-ec2", "aws-ec2"),
         spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
     ),
+    "fastapi-cloud-run": Sample((API,), ("gcp-cloud-run",), spec(sla={"availability": 99.9})),
+    "monorepo-azure-ko": Sample(
+        (
+            replace(NODE, path="api", name="api"),
+            replace(API, path="jobs", name="jobs", kind="worker", start="celery -A app worker", migrate=None),
+        ),
+        ("azure-container-apps", "azure"),
+        spec("ko", regions=[{"name": "koreacentral", "country": "KR"}]),
+    ),
     "fastapi-lambda": Sample((API,), ("aws-lambda",), extra=(Decision("repository", "Acme/Shop", "project"),)),
     "handlers-lambda-ko": Sample(
         (

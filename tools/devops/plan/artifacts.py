@@ -118,7 +118,7 @@ def _platforms(project: Project, units: Sequence[DeployUnit], decisions: Sequenc
     if "kubernetes" in by_platform:
         yield from _kubernetes([u for u in by_platform["kubernetes"] if image_of(u)], slugs(project))
     for platform, members in by_platform.items():
-        yield from cloud_files(platform, members)
+        yield from cloud_files(platform, members, slugs(project))
 
 
 def _kubernetes(units: Sequence[DeployUnit], names: dict[str, str]) -> Iterator[Entry]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tools.devops.plan.image import image_of, runtime_of
-from tools.devops.plan.names import joined
+from tools.devops.plan.names import joined, serves
 from tools.devops.plan.services import service_id
 from tools.devops.types import DeployUnit
 
@@ -15,6 +15,15 @@ Entry = tuple[str, str, str, str, str]
 
 SERVERS = {"aws-ec2": "infra/ec2", "digitalocean": "infra/droplet"}
 """Platforms that are a machine of one's own -> the folder of its files."""
+
+SERVERS_ONLY = frozenset({"aws-lambda", "gcp-cloud-run"})
+"""Platforms that run an image only while it answers requests."""
+
+_SERVICE_FILES = {
+    "gcp-cloud-run": ("cloudrun", "service.yaml.j2"),
+    "azure-container-apps": ("containerapps", "app.yaml.j2"),
+}
+"""Platforms that take one declarative file a unit -> its folder and template."""
 
 _FOLDER = "do-workflow-project/templates"
 _HANDLER = re.compile(r"[A-Za-z_][\w/-]*(?:\.[A-Za-z_]\w*)+")
@@ -26,13 +35,18 @@ def lambda_handler(unit: DeployUnit) -> str:
     return unit.entry if known and unit.entry and _HANDLER.fullmatch(unit.entry) else ""
 
 
-def cloud_files(platform: str, units: Sequence[DeployUnit]) -> Iterator[Entry]:
+def cloud_files(platform: str, units: Sequence[DeployUnit], names: Mapping[str, str]) -> Iterator[Entry]:
     """The files `units` need on `platform`; none for a platform that is not one of these."""
+    with_image = [unit for unit in units if image_of(unit) and (serves(unit) or platform not in SERVERS_ONLY)]
     if platform == "aws-lambda":
-        yield from _lambda(units)
-    with_image = [unit for unit in units if image_of(unit)]
+        yield from _lambda([*with_image, *(unit for unit in units if lambda_handler(unit))])
     if platform == "aws-ecs" and with_image:
         yield from _ecs(with_image)
+    if platform in _SERVICE_FILES:
+        place, template = _SERVICE_FILES[platform]
+        for unit in with_image:
+            path = f"{place}/{names[unit.path]}.yaml"
+            yield "terraform", path, f"{_FOLDER}/{platform}/{template}", unit.path, f"{unit.name} as a service"
     if platform in SERVERS and with_image:
         yield from _server(platform)
 
@@ -45,12 +59,11 @@ def platform_of_file(path: str, template: str) -> str:
 
 def _lambda(units: Sequence[DeployUnit]) -> Iterator[Entry]:
     folder = f"{_FOLDER}/aws-lambda"
-    runnable = [unit for unit in units if image_of(unit) or lambda_handler(unit)]
-    for unit in runnable:
+    for unit in units:
         why = f"{unit.name} as a function with gradual rollout"
         yield "sam", joined(unit, "template.yaml"), f"{folder}/template.yaml.j2", unit.path, why
         yield "sam", joined(unit, "samconfig.toml"), f"{folder}/samconfig.toml.j2", unit.path, "settings of sam deploy"
-    if runnable:
+    if units:
         path, why = "infra/bootstrap.yaml", "roles and registry, without long-lived keys"
         yield "sam", path, f"{folder}/bootstrap.yaml.j2", ".", why
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.devops.plan.clouds import lambda_handler, platform_of_file
+from tools.devops.plan.clouds import SERVERS_ONLY, lambda_handler, platform_of_file
 from tools.devops.plan.environment import region_of
 from tools.devops.plan.image import Image, default_port, image_of, is_static, language_version, runtime_of
 from tools.devops.plan.names import (
@@ -109,6 +109,8 @@ class UnitView:
     def deployed(self) -> bool:
         """Whether the pipeline deploys the unit: its platform has files here, and there is something to run."""
         runs = self.image is not None or not self.platform.image
+        if self.platform.id in SERVERS_ONLY:
+            runs = runs and self.serves
         return bool(self.platform.artifacts) and (runs or (self.platform.id == "aws-lambda" and bool(self.handler)))
 
 
