@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from agent.frontmatter import load_yaml
+from tools.frontmatter import load_yaml
 from tools.resources import data_root
 
 Labels = Mapping[str, Mapping[str, Mapping[str, str]]]
