@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments[:1] and arguments[0] in COMMANDS:
         return _guarded(lambda: _command(arguments[0], arguments[1:]))
+    if any(word == "stream-json" or word.endswith("=stream-json") for word in arguments):
+        from agent.surfaces.protocol.main import main_stream_json
+
+        return main_stream_json(arguments)
     return _guarded(lambda: _prompt(arguments))
 
 
