@@ -15,7 +15,7 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from agent.askers import Headless
 from agent.assembly import Setup, release, result_json
@@ -46,7 +46,9 @@ class Agent:
     `hooks` run at their events. `sandbox` confines shell commands where the system can, and says so where it cannot.
     `skills` are those of project and user, found and trusted by the caller, beside the built-in packs; `instructions`
     are further texts for the system prompt (CLAUDE.md and the like); `directories` are further working directories;
-    `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them.
+    `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them. `siblings` says
+    whether delegation starts agents here or leaves the run as typed requests, as it must when this run was itself
+    spawned; `agents` are those besides the built-in ones, trusted ones only.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -65,6 +67,8 @@ class Agent:
     instructions: Sequence[str] = ()
     directories: Sequence[Path] = ()
     notices: Sequence[str] = ()
+    siblings: Literal["start", "request"] = "start"
+    agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
 
     def start(
         self,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agent.askers import Headless, Recorded
 from agent.budget import Ledger
 from agent.calls import CallRunner
-from agent.definition import load_persona
+from agent.definition import builtin_agents, load_persona
 from agent.delegation.requests import Requests
 from agent.events import Event, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
@@ -33,8 +33,10 @@ from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
     from agent.api import Agent
+    from agent.delegation.router import Router
     from agent.hooks import Hooks
     from agent.permissions import PermissionEngine
+    from agent.skills import Skill
     from agent.workflow.run import WorkflowRun
 
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
@@ -49,7 +51,7 @@ class Setup:
         self._workflow = workflow
         self._show = show
         self._journal: Journal | None = None
-        self._delegator = Requests()
+        self._delegator: Requests | Router = Requests()
         self.session_id = ""
 
     def emit(self, event: Event) -> None:
@@ -83,6 +85,7 @@ class Setup:
         tools, denied, warnings = self._tools(available)
         packs, _ = find_skills([builtin_skill_root()])
         skills, missing = choose_preloaded(agent.definition.skills, packs | dict(agent.skills))
+        self._delegator = self._delegate_to(available, packs | dict(agent.skills), directory, restored)
         asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
         context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
@@ -129,11 +132,39 @@ class Setup:
                 notices=notices,
             )
         )
+        if not isinstance(self._delegator, Requests):
+            self._delegator.serve(talk, agent.definition)
         if self._workflow is not None:
             self._attach(self._workflow, talk, context, restored, asker)
         if restored is not None:
             _take_over(talk, restored)
         return talk
+
+    def _delegate_to(
+        self,
+        available: Mapping[str, Tool],
+        skills: Mapping[str, Skill],
+        directory: Path,
+        restored: Restored | None,
+    ) -> Requests | Router:
+        """A router that starts siblings, or the requests of a run that was itself spawned."""
+        agent = self._agent
+        if agent.siblings == "request":
+            return Requests.recorded(directory) if restored is not None else Requests()
+        from agent.delegation.child import Setting
+        from agent.delegation.router import Router
+
+        def setting() -> Setting:
+            return Setting(
+                agents=builtin_agents() | dict(agent.agents),
+                pool=available,
+                skills=skills,
+                choose=partial(choose_model, env=agent.env) if isinstance(agent.model, str) else None,
+                session=directory,
+                sandbox=agent.sandbox,
+            )
+
+        return Router(setting)
 
     def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
         from agent.permissions import PermissionEngine, Rules

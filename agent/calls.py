@@ -33,7 +33,7 @@ _ALONE = frozenset({"writes", "asks"})
 _MOST_PARALLEL = 32
 
 
-_current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
 """The call a task is running, so that progress lines of parallel calls find their owner."""
 
 
@@ -177,12 +177,12 @@ class CallRunner:
 
     def progress(self, line: str) -> None:
         """Show a line from the tool call this task is running."""
-        call = _current_call.get()
+        call = current_call.get()
         if call is not None:
             self.emit(ToolProgress(call_id=call.id, tool=call.name, line=line, agent_id=self.agent_id))
 
     async def _invoke(self, call: Call, tool: Tool) -> ToolResult:
-        _current_call.set(call)
+        current_call.set(call)
         try:
             return await tool.invoke(self.context, call.input)
         except ToolError as error:

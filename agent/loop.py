@@ -143,10 +143,13 @@ async def _begin(talk: Conversation) -> str | None:
     talk.calls.judge.repeats.reset()
     if talk.hooks is not None:
         judge = talk.calls.judge
-        began = await talk.hooks.session_start("resume" if talk.history else "startup", talk.model.id)
+        if talk.agent_id is not None:
+            began = await talk.hooks.subagent_start()
+        else:
+            began = await talk.hooks.session_start("resume" if talk.history else "startup", talk.model.id)
         judge.note(began)
         talk.calls.context.env = {**talk.calls.context.env, **began.environment}
-        if talk.prompt:
+        if talk.prompt and talk.agent_id is None:
             outcome = await talk.hooks.user_prompt(talk.prompt)
             judge.note(outcome)
             if outcome.blocked or outcome.stop is not None:

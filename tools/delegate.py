@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tools.ports import DelegationRequest
-from tools.text import clean
+from tools.text import as_data, clean
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 
 _MEANING = {
@@ -43,6 +43,6 @@ async def delegate(
     request = DelegationRequest(to=to, subject=subject, task=task, context=context or {}, blocking=blocking)
     result = await ctx.delegator.delegate(request)
     meaning = _MEANING[result.status].format(agent=clean(result.agent))
-    text = clean(result.text).strip()
+    text = as_data(clean(result.text).strip(), f"agent:{clean(result.agent)}") if result.text.strip() else ""
     data = {"status": result.status, "agent": result.agent, "text": result.text, **result.data}
     return ToolResult(f"{meaning}\n\n{text}".strip(), is_error=result.status in ("failed", "refused"), data=data)

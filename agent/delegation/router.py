@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from agent.calls import _current_call
+from agent.calls import current_call
 from agent.definition import AgentDefinition
 from agent.delegation.child import Child, Setting, TreeLimits, assemble, may_spawn
 from agent.delegation.claims import Claims
@@ -200,7 +200,7 @@ class Router:
         if share is None:
             return _refused(agent.name, "Too little of this run's budget is left for another agent. Finish yourself.")
         agent_id = resume or f"{re.sub('[^a-z0-9]+', '-', fold(agent.name))[:40]}-{secrets.token_hex(4)}"
-        call = _current_call.get()
+        call = current_call.get()
         watch = _Watch(parent.emit, agent_id, call.id if call else None)
         spawns = may_spawn(agent, self._depth + 1, limits)
         try:

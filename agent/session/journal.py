@@ -153,6 +153,8 @@ def _describe(path: Path) -> SessionInfo:
     started: RunStarted | None = None
     prompt, status = "", "unfinished"
     for data in read_lines(path):
+        if data.get("agent_id") is not None:
+            continue  # a sibling's part
         match data.get("type"):
             case "run_started":
                 event = from_json(data)

@@ -71,10 +71,12 @@ def restore(directory: Path) -> Restored:
             event = from_json(data)
         except TypeError:
             continue
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted) and event.agent_id is None:
             if restored is None:
                 restored = Restored(event.session_id, directory, event)
             continue
+        if isinstance(event, ModelAnswered) and restored is not None:
+            restored.usage.append((event.model, event.usage))  # siblings spend from the same budget
         if restored is None or event is None or event.agent_id is not None:
             continue
         _take(restored, event, begun, ended)
@@ -99,8 +101,6 @@ def _take(restored: Restored, event: Event, begun: dict[str, ToolStarted], ended
             restored.steps[event.step] = event.record
         case QuestionsAnswered():
             restored.answers.update(event.answers)
-        case ModelAnswered():
-            restored.usage.append((event.model, event.usage))
         case TurnStarted():
             restored.turns = event.turn
         case _:

@@ -8,7 +8,7 @@ A model can leave a planned artifact out only by a decision `skip:<kind>` with i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agent.workflow.steps import Gate
@@ -42,7 +42,11 @@ _MOST_IDS_NAMED = 40  # beyond this many requirements a claim gives their number
 
 @dataclass(slots=True)
 class Gates:
-    """The gates of one run. `answered` are the question texts a person really answered in this session."""
+    """The gates of one run.
+
+    `answered` are the question texts a person really answered in this session. In a dry run nothing is written, so
+    nothing that is planned can be verified.
+    """
 
     root: Path
     read_spec: Callable[[], Spec | None]
@@ -50,6 +54,7 @@ class Gates:
     plan: Callable[[Spec | None, Project, Sequence[Decision]], Plan]
     check: Callable[[str, Project, Spec | None], Sequence[Check]]
     answered: Collection[str] = ()
+    dry_run: bool = False
 
     def table(self) -> dict[str, Gate]:
         """Every gate id of the step files -> its gate."""
@@ -127,6 +132,8 @@ class Gates:
             del claim
             spec, project = self.read_spec(), self.scan()
             checks = list(self.check(gate, project, spec))
+            if self.dry_run:
+                checks = [_unwritten(check) for check in checks]
             if kinds:
                 checks.insert(0, self._planned(gate, kinds, self.plan(spec, project, decisions), decisions))
             return checks or [Check(gate, "expert-devops", "not_applicable", detail="nothing of this kind is present")]
@@ -137,6 +144,9 @@ class Gates:
         """Every planned file of these kinds must exist, unless a decision leaves its kind out with a reason."""
         skipped = {d.name.removeprefix("skip:") for d in decisions if d.name.startswith("skip:")}
         due = [a for a in plan.artifacts if a.kind in kinds and a.kind not in skipped]
+        if self.dry_run and due:
+            detail = "dry run: nothing was written"
+            return Check(f"{gate}_planned", "expert-devops", "not_verified", tuple(a.path for a in due), (), detail)
         absent = [artifact for artifact in due if not (self.root / artifact.path).exists()]
         findings = tuple(
             _finding(gate, artifact.path, f"the plan asks for {artifact.path} ({artifact.why}), but it is absent")
@@ -144,6 +154,14 @@ class Gates:
         )
         status: CheckStatus = "failed" if findings else "passed" if due else "not_applicable"
         return Check(f"{gate}_planned", "expert-devops", status, tuple(a.path for a in due), findings)
+
+
+def _unwritten(check: Check) -> Check:
+    """In a dry run a check sees the project as it is, not as it would be: what it misses may well be planned."""
+    if check.status != "failed":
+        return check
+    detail = "dry run: the files that would be written were not judged"
+    return replace(check, status="not_verified", findings=(), detail=detail)
 
 
 def _finding(gate: str, file: str, message: str, fix: str = "") -> Finding:

@@ -63,7 +63,7 @@ class WorkflowRun:
     ) -> Workflow:
         """Set the steps up, from journaled `records` after a resume. `answered` grows as the user answers."""
         context.state["dry_run"] = self.dry_run
-        gates = Gates(self.root, self.read_spec, self.scan, self.plan, _check(self.root), answered)
+        gates = Gates(self.root, self.read_spec, self.scan, self.plan, _check(self.root), answered, self.dry_run)
         self._workflow = Workflow(
             gates=gates.table(),
             selected=self.steps,

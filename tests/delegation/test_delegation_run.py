@@ -17,8 +17,6 @@ from agent.workflow.run import WorkflowRun
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-pytestmark = pytest.mark.skip(reason="wired by the integrator")
-
 
 async def deploy(root: Path, **options: Any) -> tuple[list[Event], Any]:
     agent = Agent(cwd=root, model="playbook", mode="acceptEdits", asker=Headless(take_defaults=True), env={}, **options)

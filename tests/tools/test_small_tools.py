@@ -181,7 +181,8 @@ async def test_a_delegation_says_what_became_of_it(ctx: ToolContext, status: Any
     result = await delegate.invoke(ctx, CALL)
     assert result.is_error is error
     assert words in str(result.content)
-    assert str(result.content).endswith("details")
+    assert "details" in str(result.content)
+    assert "untrusted-data" in str(result.content)  # a sibling's words are data
     assert result.data["files"] == 1
     assert router.requests == [
         DelegationRequest("expert-backend", "Health endpoint", "Add /health", {"port": 8000}, blocking=True)

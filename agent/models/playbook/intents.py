@@ -8,6 +8,7 @@ from typing import Any
 
 from agent.models.playbook.eight_steps import Engineer
 from agent.models.playbook.script import Reply, Script, Turn
+from agent.models.playbook.siblings import sibling_script
 from agent.models.playbook.words import say
 from agent.models.port import Message
 from tools.devops.describe import project_text, spec_text
@@ -29,6 +30,8 @@ _LOOKUPS: Sequence[tuple[re.Pattern[str], str, Callable[[Reply], str]]] = (
 
 def script_for(said: str, history: Sequence[Message]) -> Script:
     """The script that serves `said`."""
+    if (script := sibling_script(said)) is not None:
+        return script
     language = "ko" if _KOREAN.search(said) else "en"
     if steps := _STEPS.search(said):
         spec = _SPEC.search(said)
