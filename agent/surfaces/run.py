@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.api import Agent, Run, result_json
 from agent.askers import Headless
 from agent.budget import Limits
-from agent.events import Event, to_json
+from agent.events import Event, ToolFinished, to_json
 from agent.result import Failed, NeedsInput, OutOfBudget, Refused, Result, exit_code
 from agent.session.journal import find_session
 from agent.session.resume import restore
@@ -21,6 +21,7 @@ from agent.surfaces.errors import UsageProblem
 from agent.surfaces.progress import progress_for
 from agent.workflow.report import to_markdown
 from agent.workflow.run import WorkflowRun
+from tools.text import clean
 
 
 def configure_run(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +83,16 @@ async def _follow(agent: Agent, workflow: WorkflowRun, resume: str | None, outpu
         with progress_for(sys.stderr) as progress:
             async for event in going:
                 progress.show(event)
+                if workflow.dry_run and output == "text" and isinstance(event, ToolFinished):
+                    _print_diffs(event)
     return going.result
+
+
+def _print_diffs(event: ToolFinished) -> None:
+    """What a dry run would have changed."""
+    diffs = [event.data.get("diff"), *(change["diff"] for change in event.data.get("changes", ()))]
+    for diff in filter(None, diffs):
+        print(clean(str(diff)))
 
 
 def interrupt_on_signals(going: Run) -> None:
