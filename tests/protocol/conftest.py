@@ -189,14 +189,15 @@ def start(launcher: Path, project: Path) -> Iterator[Start]:
     def begin(server: FakeMessagesServer | None, *flags: str, frames: bool = True, env: Any = None) -> Program:
         framing = ("--input-format", "stream-json") if frames else ()
         command: Sequence[str] = [str(launcher), "--output-format", "stream-json", "--verbose", *flags, *framing]
-        process = subprocess.Popen(
-            command,
-            cwd=project,
-            env={**os.environ, **environment(server), **(env or {})},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(project.parent / "stderr").open("wb"),
-        )
+        with (project.parent / "stderr").open("ab") as stderr:
+            process = subprocess.Popen(
+                command,
+                cwd=project,
+                env={**os.environ, **environment(server), **(env or {})},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
         programs.append(Program(process))
         return programs[-1]
 

@@ -203,7 +203,7 @@ async def test_a_removed_in_process_tool_is_not_offered(sdk: Any, served: Any, o
     given = options(server, mcp_servers={"shop": shop(sdk, [])}, disallowed_tools=["mcp__shop__fail"])
     async with sdk.ClaudeSDKClient(given) as client:
         init = (await turn(client, "Hello"))[0]
-    assert [name for name in init.data["tools"] if name.startswith("mcp__")] == ["mcp__shop__price"]
+    assert [name for name in init.data["tools"] if name.startswith("mcp__shop")] == ["mcp__shop__price"]
 
 
 async def test_a_server_that_is_switched_off_is_not_called(sdk: Any, served: Any, options: Any) -> None:
@@ -223,7 +223,6 @@ async def test_a_server_that_is_switched_off_is_not_called(sdk: Any, served: Any
 # --- hooks ---
 
 
-@pytest.mark.skip(reason="wired by the integrator: hooks")
 async def test_a_hook_denies_a_call(sdk: Any, served: Any, options: Any, project: Path) -> None:
     seen: list[Any] = []
 
@@ -242,7 +241,6 @@ async def test_a_hook_denies_a_call(sdk: Any, served: Any, options: Any, project
     assert "No touching." in str(results(messages)[0].content)
 
 
-@pytest.mark.skip(reason="wired by the integrator: hooks")
 async def test_a_hook_adds_context_after_a_call(sdk: Any, served: Any, options: Any) -> None:
     async def inform(hook_input: Any, tool_use_id: Any, context: Any) -> Any:
         assert hook_input["tool_response"]["stdout"].strip() == "hi"

@@ -243,7 +243,6 @@ async def test_the_playbook_answers_without_a_key(sdk: Any, options: Any) -> Non
     assert "playbook" in messages[-1].result
 
 
-@pytest.mark.skip(reason="wired by the integrator: Agent.start(session_id=...)")
 async def test_a_session_takes_the_id_it_is_given(sdk: Any, served: Any, options: Any) -> None:
     wanted = "6f1c0f6e-52a4-4b3f-9f5c-0d8a64c8f0a1"
     messages = await ask(sdk, "Hello", options(served(["Hi."]), session_id=wanted))

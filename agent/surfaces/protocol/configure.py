@@ -112,6 +112,7 @@ def build_agent(
         mode=grants.mode,
         limits=Limits(turns=flags.max_turns or 200, cost_usd=flags.max_budget_usd),
         asker=asker,
+        hooks=announced.hooks,
     )
     useless = [f"{flag} has no effect here." for name, flag in _WITHOUT_EFFECT.items() if getattr(flags, name)]
     return agent, (*flags.notices, *useless, *announced.problems, *problems, *warnings, *grants.base.warnings)

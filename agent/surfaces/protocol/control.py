@@ -55,7 +55,8 @@ async def _initialize(session: Session, request: Mapping[str, Any]) -> Json:
         "models": _models(),
         "account": {},
         "claude_code_version": PROTOCOL_VERSION,
-        "hooks_applied": not session.parts.announced.hooks,
+        "hooks_applied": True,
+        "hook_on_failure_supported": True,
     }
 
 

@@ -7,14 +7,12 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from agent.api import Agent, Run
 from agent.events import Event, RunStarted
-from agent.permissions import PermissionEngine
 from agent.result import Completed, Failed, Interrupted, Result
 from agent.session.journal import list_sessions, new_session_id, session_directory
 from agent.surfaces.errors import UsageProblem
@@ -75,6 +73,8 @@ class Session:
         turn = self._turn = Translator(self.parts.init_message, shown, self.session_id)
         try:
             result = await self._respond(turn, frame)
+        except BrokenPipeError:
+            raise  # no host is left that waits
         except Exception as error:  # noqa: BLE001 - a host waits for its result, whatever went wrong
             result = self._failed(error)
         finally:
@@ -155,10 +155,9 @@ class Session:
         grants = self.parts.grants
         if self.parts.agent is not None:
             self.parts.agent.rules, self.parts.agent.mode = grants.rules, grants.mode
-        talk = getattr(self._run, "talk", None)  # a run shows its conversation once it has one
-        if talk is not None:
-            engine: PermissionEngine = talk.calls.permissions
-            talk.calls.permissions = replace(engine.with_rules(grants.added), mode=grants.mode)
+        judge_by = getattr(self._run, "judge_by", None)
+        if judge_by is not None:
+            judge_by(grants.mode, grants.added)
         if self.busy:
             self.show({"type": "system", "subtype": "status", "status": None, "permissionMode": grants.mode})
 
