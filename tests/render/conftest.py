@@ -294,6 +294,7 @@ SAMPLES: dict[str, Sample] = {
         ("azure-container-apps", "azure"),
         spec("ko", regions=[{"name": "koreacentral", "country": "KR"}]),
     ),
+    "two-sites-vercel": Sample((SPA, replace(NEXT, path="site")), ("vercel", "vercel")),
     "fastapi-lambda": Sample((API,), ("aws-lambda",), extra=(Decision("repository", "Acme/Shop", "project"),)),
     "handlers-lambda-ko": Sample(
         (

@@ -325,3 +325,13 @@ def test_prices_on_record_are_added_up(api: Any, make_sample: Any) -> None:
     alone = replace(api, services=(), env=())
     for platform, monthly in (("aws-lambda", 2.87), ("aws-ecs", 25.44), ("digitalocean", 12.0)):
         assert make_sample((alone,), (platform,)).plan().cost["monthly"] == monthly, platform
+
+
+def test_two_units_on_vercel_are_two_projects(samples: dict[str, Any]) -> None:
+    sample = samples["two-sites-vercel"]
+    names = {v.name for v in sample.plan().env if v.lives_in == "ci"}
+    assert names == {"VERCEL_TOKEN", "VERCEL_ORG_ID", "VERCEL_PROJECT_ID_ACME_WEB", "VERCEL_PROJECT_ID_SITE"}
+    text = workflow_of(sample)
+    assert "VERCEL_PROJECT_ID: ${{ secrets.VERCEL_PROJECT_ID_SITE }}" in text
+    assert "secrets.VERCEL_PROJECT_ID }}" not in text
+    assert "secrets.VERCEL_PROJECT_ID }}" in workflow_of(samples["next-vercel"])

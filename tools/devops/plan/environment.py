@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from tools.devops.plan.names import NAME, deployable, platform_for, stated
+from tools.devops.plan.names import NAME, deployable, platform_for, slugs, stated
 from tools.devops.plan.services import Service, services_for, services_of
 from tools.devops.platform import platform_of
 from tools.devops.types import Decision, DeployUnit, EnvVar, Project, Spec
@@ -56,9 +56,14 @@ def environment(project: Project, spec: Spec | None, decisions: Sequence[Decisio
             known = found.get(name)
             units = (*known.units, unit.path) if known else (unit.path,)
             found[name] = _variable(name, unit, units, services)
+    names = slugs(project)
+    several = sum(platform_for(decisions, unit) == "vercel" for unit in deployable(project)) > 1
     for unit in deployable(project):
         platform = platform_of(platform_for(decisions, unit))
-        for name in platform.secrets:
+        for wanted in platform.secrets:
+            name = wanted
+            if wanted == "VERCEL_PROJECT_ID" and several:  # each unit is a Vercel project of its own
+                name = f"{wanted}_{names[unit.path].upper().replace('-', '_')}"
             known = found.get(name)
             units = tuple(dict.fromkeys((*(known.units if known else ()), unit.path)))
             found[name] = EnvVar(name, True, "ci", "", units, f"deploys to {platform.name}")
