@@ -41,6 +41,7 @@ def test_a_spec_that_is_not_there_is_a_usage_error(program: Program, tmp_path: P
     refused(program, project, 2, "SPEC-NONE-001", arguments=("SPEC-NONE-001", *TEXT))
 
 
+@pytest.mark.slow
 def test_a_project_without_a_spec_is_worked_on_by_its_code_alone(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     (project / ".do" / "specs" / "SPEC-REPAIR-012" / "spec.md").unlink()
@@ -172,6 +173,7 @@ def test_a_folder_without_write_permission_is_left_alone(program: Program, tmp_p
         project.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_an_unreadable_source_file_is_told_or_passed_over(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     (project / "app" / "broken.py").symlink_to("/nonexistent/broken.py")

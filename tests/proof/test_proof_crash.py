@@ -59,11 +59,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], int
     return tree(project), len(outcome.events)
 
 
-POINTS = [
-    *(pytest.param(at, marks=pytest.mark.slow) for at in (0.02, 0.2, 0.35)),
-    0.5,
-    *(pytest.param(at, marks=pytest.mark.slow) for at in (0.65, 0.8, 0.95)),
-]
+POINTS = (0.02, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 
 
 # Not strict: it depends on the moment.
@@ -71,6 +67,7 @@ repeats = pytest.mark.xfail(strict=False, reason="the playbook takes a call whos
 
 
 @repeats
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_run_is_resumed_to_the_same_files_without_a_second_effect(
     point: float, whole: tuple[dict[str, str], int], program: Program, tmp_path: Path

