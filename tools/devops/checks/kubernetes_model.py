@@ -41,6 +41,8 @@ REMOVED: dict[tuple[str, str], str] = {
 
 _HINT = re.compile(r"^apiVersion:", re.MULTILINE)
 _KIND = re.compile(r"^kind:", re.MULTILINE)
+# Cloud Run's services are in Knative's form, for which no schema is at hand, and never go to a cluster of ours.
+_KNATIVE = re.compile(r"^apiVersion: serving\.knative\.dev/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def candidates(subject: Subject) -> tuple[str, ...]:
             if re.search(r"(^|/)(k8s|kubernetes|manifests)/", path):
                 found.append(path)
             continue
-        if _HINT.search(text) and _KIND.search(text):
+        if _HINT.search(text) and _KIND.search(text) and not _KNATIVE.search(text):
             found.append(path)
     return tuple(found)
 

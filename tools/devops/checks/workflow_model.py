@@ -14,14 +14,15 @@ _TEST = re.compile(
     r"|gradlew? (test|check)|rspec|phpunit|dotnet test|(npm|pnpm|yarn|bun)( run)? test|npm t\b"
     r"|make (test|check)|manage\.py test)\b"
 )
-_BUILD = re.compile(r"\b(docker (buildx )?build|buildah (build|bud)|docker push|kaniko)\b")
+_BUILD = re.compile(r"\b(docker (buildx )?build|buildah (build|bud)|docker push|kaniko|sam build)\b")
 _BUILD_ACTION = re.compile(r"^docker/(build-push|bake)-action@")
 _DEPLOY = re.compile(
-    r"\brailway (up|redeploy|config apply)\b|\bvercel (deploy|--prod)|\bvercel --token|\bnetlify deploy\b"
+    r"\brailway (up|redeploy|config apply)\b|\bvercel(@\S+)? (deploy|--prod)|\bvercel --token|\bnetlify deploy\b"
     r"|\b(fly|flyctl) deploy\b"
     r"|\bkubectl\b[^\n;&|]*\b(apply|set image|rollout restart)\b|\bhelm (upgrade|install)\b|\bsam deploy\b"
     r"|\baws (ecs update-service|lambda update-function-code|cloudformation deploy)\b|\b(serverless|sls) deploy\b"
     r"|\bgcloud (run|app) deploy\b|\bterraform apply\b|\bcdk deploy\b|\bdoctl apps\b"
+    r"|\bgcloud run services replace\b|\baz containerapp update\b|\bswitch\.sh deploy\b"
 )
 _DEPLOY_ACTION = re.compile(
     r"^(aws-actions/amazon-ecs-deploy|google-github-actions/deploy|azure/(webapps|k8s)-deploy|superfly/flyctl-actions"

@@ -89,11 +89,11 @@ _STEPS = (
     ("fly", re.compile(r"\bfly(?:ctl)? deploy|superfly/flyctl-actions")),
     ("render", re.compile(r"api\.render\.com|RENDER_DEPLOY_HOOK")),
     ("heroku", re.compile(r"akhileshns/heroku-deploy|git\.heroku\.com|heroku container:release")),
-    ("gcp-cloud-run", re.compile(r"google-github-actions/deploy-cloudrun|gcloud run deploy")),
+    ("gcp-cloud-run", re.compile(r"google-github-actions/deploy-cloudrun|gcloud run (?:deploy|services replace)")),
     ("gcp-app-engine", re.compile(r"google-github-actions/deploy-appengine|gcloud app deploy")),
     ("azure", re.compile(r"azure/webapps-deploy|azure/container-apps-deploy|az containerapp|azure/functions-action")),
     ("cloudflare", re.compile(r"cloudflare/(?:wrangler|pages)-action|wrangler deploy|wrangler pages deploy")),
-    ("digitalocean", re.compile(r"digitalocean/app_action|doctl apps")),
+    ("digitalocean", re.compile(r"digitalocean/app_action|doctl apps|api\.digitalocean\.com")),
     ("github-pages", re.compile(r"actions/deploy-pages|peaceiris/actions-gh-pages|gh-pages -d")),
     ("firebase", re.compile(r"FirebaseExtended/action-hosting-deploy|firebase deploy")),
 )
