@@ -16,6 +16,12 @@ from tools.devops.types import to_json as plain
 Json = dict[str, Any]
 _REGISTRY: dict[str, type[Event]] = {}
 
+UNKNOWN_OUTCOME = (
+    "The process stopped while this call was running, so its outcome is unknown. It was not repeated. "
+    "Look at the current state (read the file, query the service) before you decide whether to do it again."
+)
+"""The result of a call that may have had effects when the process died."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from agent.models.port import ErrorKind, ModelError
 from agent.models.sse import BadEventError
@@ -137,10 +137,10 @@ ADVICE: Final[Mapping[ErrorKind, Mapping[str, str]]] = {
 """What a person can do about each kind, by conversation language."""
 
 
-def explain(error: ModelError, language: str = "en") -> str:
-    """Two lines for a person: what the server said, and what to do about it."""
-    advice = ADVICE[error.kind]
-    return f"{error.message}\n{advice.get(language, advice['en'])}"
+def advice(kind: str, language: str = "en") -> str:
+    """What a person can do about a kind of error; empty for a kind that is not the service's."""
+    texts = ADVICE.get(cast(ErrorKind, kind), {})
+    return texts.get(language, texts.get("en", ""))
 
 
 def from_response(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.events import (
+    UNKNOWN_OUTCOME,
     Event,
     MessageAdded,
     ModelAnswered,
@@ -31,11 +32,6 @@ from agent.events import (
 from agent.session.journal import JOURNAL, SessionError, read_lines
 
 Json = dict[str, Any]
-
-UNKNOWN_OUTCOME = (
-    "The process stopped while this call was running, so its outcome is unknown. It was not repeated. "
-    "Look at the current state (read the file, query the service) before you decide whether to do it again."
-)
 
 
 @dataclass(slots=True)

@@ -133,7 +133,10 @@ def summary(result: Result) -> str:
             )
             return f"Answers are needed:\n{asked}\n{again} --answers FILE (or --yes to take the defaults)"
         case Failed():
+            from agent.models.errors import advice
+
             said = f"\n{result.text}" if result.kind == "incomplete" and result.text else ""
+            said += f"\n{todo}" if (todo := advice(result.kind)) else ""
             return f"Failed ({result.kind}): {result.reason}{said}" + (f"\n{again}" if result.session_id else "")
         case Refused():
             return f"Refused by {result.by}: {result.reason}"

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from agent.api import Agent
-from agent.events import RunStarted, from_json, to_json
+from agent.events import UNKNOWN_OUTCOME, RunStarted, from_json, to_json
 from agent.permissions import Rules
 from agent.result import Completed
 from agent.session.journal import Journal, SessionError, find_session, list_sessions, read_events, read_lines
-from agent.session.resume import UNKNOWN_OUTCOME, restore
+from agent.session.resume import restore
 from agent.testing import ScriptedModel, call, thinking
 from tools.secrets import Redactor
 from tools.tool import ToolContext, ToolResult, tool

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.models.errors import ADVICE, explain, from_response, retry_after
-from agent.models.port import ErrorKind, ModelError
+from agent.models.errors import ADVICE, advice, from_response, retry_after
+from agent.models.port import ErrorKind
 from tools.secrets import Redactor
 
 PLAIN = Redactor()
@@ -122,7 +122,9 @@ def test_time_to_wait(headers: dict[str, str], seconds: float | None) -> None:
 
 @pytest.mark.parametrize("kind", get_args(ErrorKind))
 def test_every_kind_has_advice_in_both_languages(kind: ErrorKind) -> None:
-    error = ModelError(kind, "what the server said")
     assert set(ADVICE[kind]) == {"en", "ko"}
-    assert explain(error).startswith("what the server said\n")
-    assert explain(error, "ko") != explain(error, "en") == explain(error, "fr")
+    assert advice(kind, "ko") != advice(kind, "en") == advice(kind, "fr")
+
+
+def test_kinds_that_are_not_the_service_s_have_no_advice() -> None:
+    assert advice("gate") == ""

@@ -214,7 +214,6 @@ def test_an_error_of_the_service_is_told_with_its_kind_and_what_to_do(
     assert KEY not in outcome.err + outcome.out
 
 
-@pytest.mark.xfail(reason="the advice that belongs to each kind of error is not printed by `run`")
 def test_a_wrong_key_says_which_variable_to_check(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     with FakeMessagesServer(["never said"], api_key="another") as server:

@@ -62,11 +62,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], int
 POINTS = (0.02, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 
 
-# Not strict: it depends on the moment.
-repeats = pytest.mark.xfail(strict=False, reason="the playbook takes a call whose outcome is unknown for a refusal")
-
-
-@repeats
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_killed_run_is_resumed_to_the_same_files_without_a_second_effect(
@@ -93,7 +88,6 @@ def test_a_killed_run_is_resumed_to_the_same_files_without_a_second_effect(
     assert not [path for path, times in written.items() if times > 1], where
 
 
-@repeats
 @pytest.mark.slow
 def test_a_run_killed_again_and_again_still_completes(
     whole: tuple[dict[str, str], int], program: Program, tmp_path: Path

@@ -130,10 +130,6 @@ CMD ["sh", "-c", "exec uvicorn app.main:app --host 0.0.0.0 --port ${PORT:-8000}"
 """
 
 
-_NOT_ASKED = "the playbook passes over a conflict: the file is kept, but nobody is asked"
-
-
-@pytest.mark.xfail(reason=_NOT_ASKED)
 def test_a_hand_written_dockerfile_is_asked_about(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     (project / "Dockerfile").write_text(HAND_WRITTEN)
@@ -144,7 +140,6 @@ def test_a_hand_written_dockerfile_is_asked_about(program: Program, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason=_NOT_ASKED)
 @pytest.mark.parametrize(("answer", "kept"), [("keep", True), ("replace", False)])
 def test_the_answer_on_a_hand_written_dockerfile_is_followed(
     answer: str, kept: bool, program: Program, tmp_path: Path

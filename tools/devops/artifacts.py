@@ -160,6 +160,8 @@ def _report(artifact: ArtifactPlan, outcome: Merge, on_conflict: str, dry_run: b
     }[status]
     if status == "conflict" and on_conflict == "keep":
         explained = "kept: the existing file was left alone as asked"
+    elif status == "conflict" and dry_run:
+        explained = "differs from the existing file; a real run would ask whose to keep (dry run)"
     data = {
         "path": artifact.path,
         "kind": artifact.kind,

@@ -38,11 +38,15 @@ INSTRUMENTED = frozenset({"health", "liveness", "metrics", "json_logs", "sigterm
 
 _SERVING = frozenset({"backend", "fullstack"})
 _MOST_REPAIRS = 2
+_MOST_QUESTIONS = 4  # of one AskUserQuestion
 
 
 @dataclass(slots=True)
 class Engineer:
-    """What is known while the script goes on. `stuck` tells why it could not finish."""
+    """What is known while the script goes on.
+
+    `whose` holds `keep` or `replace` for each file that people wrote; `stuck` tells why it could not finish.
+    """
 
     spec_name: str | None
     steps: Sequence[int]
@@ -51,6 +55,7 @@ class Engineer:
     project: Json = field(default_factory=dict)
     plan: Json = field(default_factory=dict)
     decisions: list[Json] = field(default_factory=list)
+    whose: dict[str, str] = field(default_factory=dict)
     stuck: str = ""
 
     def say(self, key: str, **values: Any) -> str:
@@ -171,8 +176,36 @@ class Engineer:
             )
             for a in artifacts
         ]
-        yield Turn(self.say(key, step=step, files=", ".join(paths)), tuple(calls))
+        replies = yield Turn(self.say(key, step=step, files=", ".join(paths)), tuple(calls))
+        differing = [call for call, reply in zip(calls, replies, strict=True) if _conflicts(call, reply)]
+        if differing:
+            yield from self._ask_whose(differing)
         return paths
+
+    def _ask_whose(self, calls: Sequence[Call]) -> Generator[Turn, list[Reply], None]:
+        """Whether files that people wrote stay or go. Asked once: a later write follows the first answer."""
+        asked = [call for call in calls if call[1]["path"] not in self.whose]
+        for start in range(0, len(asked), _MOST_QUESTIONS):
+            questions = [self._whose_question(call[1]["path"]) for call in asked[start : start + _MOST_QUESTIONS]]
+            (answer,) = yield Turn("", (("AskUserQuestion", {"questions": questions}),))
+            said = answer.json().get("answers", {})
+            for question in questions:
+                replace = said.get(question["question"]) == self.say("replace_it")
+                self.whose[question["key"].removeprefix("file:")] = "replace" if replace else "keep"
+        yield Turn("", tuple((name, {**data, "on_conflict": self.whose[data["path"]]}) for name, data in calls))
+
+    def _whose_question(self, path: str) -> Json:
+        keep, replace = self.say("keep_it"), self.say("replace_it")
+        return {
+            "question": self.say("whose", path=path),
+            "header": self.say("whose_header"),
+            "options": [
+                {"label": keep, "description": self.say("keep_it_means")},
+                {"label": replace, "description": self.say("replace_it_means")},
+            ],
+            "key": f"file:{path}",
+            "default": keep,
+        }
 
     def _delegate(self) -> Generator[Turn, list[Reply], None]:
         requests = self.plan.get("delegations", [])
@@ -207,6 +240,10 @@ class Engineer:
 
     def _with_spec(self, data: Json) -> Json:
         return data | {"spec": self.spec_name} if self.spec_name else data
+
+
+def _conflicts(call: Call, reply: Reply) -> bool:
+    return reply.text.startswith(f"{call[1]['path']}: conflict:")
 
 
 def _conversation_language(spec: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from agent.models.playbook.intents import script_for
-from agent.models.playbook.script import Script, Turn, replies_of
+from agent.models.playbook.script import Script, Turn, certain, replies_of
 from agent.models.port import Message, Request
 
 Json = dict[str, Any]
@@ -53,7 +53,7 @@ class Playbook:
                 self._answer = self._script.send(replies)
             else:
                 said = "\n".join(str(block["text"]) for block in blocks if block.get("type") == "text")
-                self._script = script_for(said, history)
+                self._script = certain(script_for(said, history))
                 self._answer = next(self._script)
         except StopIteration as end:
             self._script, self._answer = None, str(end.value)

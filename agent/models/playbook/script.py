@@ -16,6 +16,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from agent.events import UNKNOWN_OUTCOME
+
 Json = dict[str, Any]
 Call: TypeAlias = tuple[str, Mapping[str, Any]]
 """A tool name and its input."""
@@ -36,6 +38,11 @@ class Reply:
     text: str
     is_error: bool
 
+    @property
+    def lost(self) -> bool:
+        """Whether the process died while the call ran."""
+        return self.is_error and self.text.startswith(UNKNOWN_OUTCOME)
+
     def json(self) -> Json:
         """The reply as a JSON object; empty when it is none."""
         try:
@@ -46,6 +53,21 @@ class Reply:
 
 
 Script: TypeAlias = Generator[Turn, list[Reply], str]
+
+
+def certain(script: Script) -> Script:
+    """The script, with every call repeated whose outcome was lost: each tool of a script may be called twice."""
+    try:
+        turn = next(script)
+        while True:
+            replies = yield turn
+            while lost := [index for index, reply in enumerate(replies) if reply.lost]:
+                again = yield Turn("", tuple(turn.calls[index] for index in lost))
+                for index, reply in zip(lost, again, strict=True):
+                    replies[index] = reply
+            turn = script.send(replies)
+    except StopIteration as end:
+        return str(end.value)
 
 
 def replies_of(content: Sequence[Json]) -> list[Reply]:
