@@ -10,6 +10,8 @@ import pytest
 
 from agent.testing import Fault, Turn, call
 
+pytestmark = pytest.mark.slow  # the SDK is installed first; a process for each test
+
 
 async def turn(client: Any, prompt: str) -> list[Any]:
     await client.query(prompt)

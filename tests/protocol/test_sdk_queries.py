@@ -9,6 +9,7 @@ import pytest
 
 from agent.testing import Fault, Turn, call, http_error, thinking
 
+pytestmark = pytest.mark.slow  # the SDK is installed first; a process for each test
 MODEL = "claude-sonnet-5-5"  # of the `options` fixture
 
 

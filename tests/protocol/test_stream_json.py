@@ -274,6 +274,7 @@ def test_wrong_flags_are_one_line_and_exit_code_1(launcher: Path, project: Path,
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_line_is_never_longer_than_hosts_read(start: Any, served: Any, project: Path) -> None:
     """`until` checks each line; what was left out is in the file that is named."""
     (project / "big.txt").write_text("끝\n" * 400_000, encoding="utf-8")
@@ -289,6 +290,7 @@ def test_a_line_is_never_longer_than_hosts_read(start: Any, served: Any, project
     assert Path(path).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_an_input_too_long_to_be_shown_is_not_approved(start: Any, served: Any, project: Path) -> None:
     server = served([[call("Write", file_path=str(project / "new.txt"), content="x" * 1_500_000)], "Too long."])
     program = start(server, "--model=claude-sonnet-5-5", "--permission-prompt-tool=stdio")
@@ -324,7 +326,7 @@ def test_stray_prints_cannot_break_a_line(tmp_path: Path, project: Path) -> None
 def test_a_host_that_is_gone_ends_the_process(launcher: Path, project: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [launcher, "-p", "hi", "--output-format=stream-json", "--verbose", "--model=playbook"]
+    command = [str(launcher), "-p", "hi", "--output-format=stream-json", "--verbose", "--model=playbook"]
     done = subprocess.run(
         command, cwd=project, stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.PIPE, timeout=60
     )
@@ -347,3 +349,62 @@ def test_clear_begins_a_new_conversation(start: Any, served: Any) -> None:
     assert program.until("result")["session_id"] == cleared["session_id"]
     assert len(server.requests[1].body["messages"]) == 1
     program.finish()
+
+
+# --- settings and what else is found ---
+
+
+def test_settings_passed_on_the_command_line_count(start: Any, served: Any, project: Path) -> None:
+    settings = json.dumps({"permissions": {"deny": ["Bash(touch *)"]}, "model": "claude-haiku-5-5"})
+    server = served([[call("Bash", command="touch x")], "Denied."])
+    program = start(server, "--settings", settings, "--allowedTools=Bash")
+    program.user("Touch it.")
+    assert program.finish() == 0
+    assert not (project / "x").exists()
+    assert server.requests[0].body["model"] == "claude-haiku-5-5"
+
+
+def test_a_host_that_names_sources_vouches_for_the_project(start: Any, served: Any, project: Path) -> None:
+    (project / ".claude" / "agents").mkdir(parents=True)
+    (project / ".claude" / "agents" / "pilot.md").write_text("---\nname: pilot\ndescription: Flies\n---\nYou fly.\n")
+    (project / "CLAUDE.md").write_text("Answer in rhymes.\n")
+    server = served(["A rhyme.", "A rhyme.", "I fly."])
+    seen = {}
+    for name, flags in {"": [], "vouched": ["--setting-sources=project"], "pilot": ["--agent", "pilot"]}.items():
+        sources = ["--setting-sources=project"] if name == "pilot" else []
+        program = start(server, "--model=claude-sonnet-5-5", *flags, *sources)
+        program.user("Hi")
+        assert program.finish() == 0
+        seen[name] = program.seen[0]
+    assert "pilot" in seen["vouched"]["agents"]
+    assert "pilot" not in seen[""]["agents"]
+    assert "Answer in rhymes." in str(server.requests[1].body["system"])
+    assert "You fly." in str(server.requests[2].body["system"])
+    assert seen["pilot"]["agent"] == "pilot"
+
+
+def test_further_directories_are_worked_in(start: Any, served: Any, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    server = served([[call("Write", file_path=str(other / "a.txt"), content="a")], "Done."])
+    program = start(server, "--model=claude-sonnet-5-5", "--permission-mode=acceptEdits", "--add-dir", str(other))
+    program.user("Write it.")
+    assert program.finish() == 0
+    assert (other / "a.txt").read_text() == "a"
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--settings", "{broken"], "settings"),
+        (["--setting-sources=galaxy"], "galaxy"),
+        (["--agents", "[1]"], "--agents"),
+        (["--agent", "nobody"], "nobody"),
+        (["--system-prompt-file", "/nowhere"], "/nowhere"),
+    ],
+)
+def test_configuration_that_cannot_be_used_is_told(start: Any, flags: list[str], said: str) -> None:
+    program = start(None, "--model=playbook", *flags)
+    program.user("Hi")
+    assert said in program.until("result")["errors"][0]
+    assert program.finish() == 1

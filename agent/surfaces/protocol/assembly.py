@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agent.api import Agent
 from agent.askers import Headless
-from agent.definition import builtin_agents
 from agent.events import RunStarted
+from agent.mcp import Found, find_servers
+from agent.settings import Settings
 from agent.skills import builtin_skill_root, find_skills
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
-from agent.surfaces.protocol.configure import Announced, build_agent, check_flags, grants_of, mcp_servers
+from agent.surfaces.protocol.configure import Announced, build_agent, check_flags, grants_of, removed_tools
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.permission import HostAsker, ask_by_tool
-from agent.surfaces.protocol.sdk_mcp import HostServer
+from agent.surfaces.protocol.sdk_mcp import HostServer, SessionServers
 from agent.surfaces.protocol.steering import SteeredModel
+from agent.surfaces.protocol.surroundings import Surroundings, look_around
 from agent.surfaces.protocol.wire import Json
 from tools.ports import Asker
-from tools.tool import Tool, ToolContext
+from tools.tool import ToolContext
 
 PROTOCOL_VERSION = "2.1.330"
 """The Claude Code release whose contract this is. Hosts read it as `claude_code_version`."""
@@ -51,32 +54,48 @@ class Assembly:
         self.announced = Announced()
         self.grants = grants_of(flags)
         self.model = SteeredModel(flags.model or "auto", env, fallback=flags.fallback_model)
-        self.servers: dict[str, HostServer] = {}
         self.agent: Agent | None = None
+        self._root = Path(flags.directory).resolve()
         self._env = env
         self._current_call = current_call
         self._interrupt = interrupt
-        self._other_servers: list[Json] = []
-        self._notices: tuple[str, ...] = ()
+        self.servers = SessionServers((), (), removed=(), root=self._root, env=env)
+
+    @cached_property
+    def around(self) -> Surroundings:
+        """Settings and what else is found here, read when it is first needed. Raises `UsageProblem`."""
+        return look_around(self.flags, self.announced.agents, self._env)
 
     async def ready(self) -> Agent:
         """The agent, with its servers connected."""
         if self.agent is None:
-            tools, problems = await self._connect()
-            agent, notices = build_agent(
-                self.flags, self.announced, self.grants, model=self.model, asker=self._asker(tools), extra=tools
+            settings = self.around.settings
+            self.grants.settle(settings.mode, settings.rules, bypass_allowed=settings.bypass_allowed)
+            self._set_up_model(settings)
+            found = self._find_servers(settings)
+            await self.servers.start()
+            agent = build_agent(
+                self.flags,
+                self.announced,
+                self.around,
+                self.grants,
+                model=self.model,
+                asker=self._asker(),
+                servers=self.servers,
             )
-            self._set_thinking()
-            self.agent, self._notices = agent, (*problems, *notices)
+            agent.notices = (*agent.notices, *found.problems)
+            agent.env = {**self._env, **settings.env}
+            self.agent = agent
         return self.agent
 
-    def server_list(self) -> list[Json]:
-        """Every MCP server with its status, for `mcp_status`."""
-        return [*(server.describe() for server in self.servers.values()), *self._other_servers]
+    async def aclose(self) -> None:
+        """Close connections and stop servers."""
+        await self.model.aclose()
+        await self.servers.aclose()
 
     def init_message(self, started: RunStarted) -> Json:
         """The `system/init` message of a turn. `agent` and `notices` are ours."""
-        skills, _problems = find_skills([Path(started.cwd) / ".claude" / "skills", builtin_skill_root()])
+        packs, _problems = find_skills([builtin_skill_root()])
         return {
             "type": "system",
             "subtype": "init",
@@ -84,53 +103,61 @@ class Assembly:
             "claude_code_version": PROTOCOL_VERSION,
             "cwd": started.cwd,
             "tools": list(started.tools),
-            "mcp_servers": [{"name": each["name"], "status": each["status"]} for each in self.server_list()],
+            "mcp_servers": [{"name": each["name"], "status": each["status"]} for each in self.servers.describe()],
             "model": started.model,
             "permissionMode": started.mode,
             "slash_commands": list(LOCAL_COMMANDS),
-            "output_style": "default",
-            "skills": sorted(skills),
+            "output_style": self.around.settings.output_style or "default",
+            "skills": sorted({*packs, *self.around.catalogue.skills}),
             "plugins": [],
-            "agents": sorted({*builtin_agents(), *self.announced.agents}),
+            "agents": sorted(self.around.catalogue.agents),
             "agent": started.agent,
-            "notices": list(dict.fromkeys([*self._notices, *started.notices])),
+            "notices": list(dict.fromkeys(started.notices)),
         }
 
-    async def _connect(self) -> tuple[Sequence[Tool], tuple[str, ...]]:
-        """Connect the host's in-process servers; those of other kinds are listed as not connected."""
-        configured, problems = mcp_servers(self.flags)
-        sdk = [name for name, config in configured.items() if config.get("type") == "sdk"]
-        self._other_servers = [
-            {"name": name, "status": "failed", "error": "Only in-process servers are connected here."}
-            for name in configured
-            if name not in sdk
-        ]
-        names = dict.fromkeys([*sdk, *self.announced.sdk_servers])
-        self.servers = {name: HostServer(name, self.host) for name in names}
-        await asyncio.gather(*(server.connect() for server in self.servers.values()))
-        return [tool for server in self.servers.values() for tool in server.tools], problems
+    def _find_servers(self, settings: Settings) -> Found:
+        found = find_servers(
+            self.around.places,
+            settings,
+            flags=self.flags.mcp_config,
+            strict=self.flags.strict_mcp_config,
+            env=self._env,
+        )
+        names = dict.fromkeys([*found.sdk, *self.announced.sdk_servers])
+        self.servers = SessionServers(
+            found.configs,
+            [HostServer(name, self.host, self._root, self._env) for name in names],
+            removed=removed_tools(self.flags),
+            root=self._root,
+            env=self._env,
+        )
+        return found
 
-    def _asker(self, tools: Sequence[Tool]) -> Asker:
+    def _asker(self) -> Asker:
         wanted = self.flags.permission_prompt_tool
         if wanted is None or self.flags.permission_prompts == "none":
             return Headless()
-        return HostAsker(self._door(wanted, tools), self.grants, self._current_call, self._interrupt)
+        return HostAsker(self._door(wanted), self.grants, self._current_call, self._interrupt)
 
-    def _door(self, wanted: str, tools: Sequence[Tool]) -> Callable[[Json], Awaitable[Json]]:
+    def _door(self, wanted: str) -> Callable[[Json], Awaitable[Json]]:
         if wanted == "stdio":
             return self._ask_host
-        for tool in tools:
+        for tool in self.servers.tools:
             if tool.name == wanted:
                 return ask_by_tool(tool, lambda: ToolContext.at(self.flags.directory))
-        names = ", ".join(tool.name for tool in tools) or "none"
+        names = ", ".join(tool.name for tool in self.servers.tools) or "none"
         raise UsageProblem(f"There is no permission prompt tool {wanted!r}. MCP tools here: {names}.")
 
     async def _ask_host(self, fields: Mapping[str, Any]) -> Json:
         await asyncio.sleep(0)  # events before the question are written before it
         return await self.host.ask("can_use_tool", **fields)
 
-    def _set_thinking(self) -> None:
-        self.model.options |= {"effort": self.flags.effort, "betas": self.flags.betas or None}
+    def _set_up_model(self, settings: Settings) -> None:
+        """The model the settings name, unless the command line or the host does, and how it thinks."""
+        self.model.env = {**self._env, **settings.env}
+        if self.flags.model is None and settings.model:
+            self.model.begin_with(settings.model)
+        self.model.options |= {"effort": self.flags.effort or settings.effort, "betas": self.flags.betas or None}
         tokens, kind = self.flags.max_thinking_tokens, self.flags.thinking
         if tokens is not None or kind == "disabled":
             self.model.think(tokens or 0)

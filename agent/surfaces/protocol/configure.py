@@ -1,27 +1,27 @@
-"""From flags and the `initialize` request to the agent they describe."""
+"""From flags, the `initialize` request and the surroundings to the agent they describe."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from agent.api import Agent
 from agent.budget import Limits
-from agent.definition import AgentDefinition, agent_from_json, builtin_agents, load_persona
-from agent.fields import DefinitionError
+from agent.definition import AgentDefinition, load_persona
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
-from agent.hooks.config import Handler
+from agent.hooks import Handler
 from agent.models.port import Model
-from agent.names import resolve_agent_name, split_rule
-from agent.permissions import MODES, Mode, Rules
+from agent.names import split_rule
+from agent.permissions import MODES, Rules
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
 from agent.surfaces.protocol.hooks import host_hooks
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.permission import Grants
+from agent.surfaces.protocol.sdk_mcp import SessionServers
+from agent.surfaces.protocol.surroundings import Surroundings
 from tools.catalogue import builtin_tools
 from tools.ports import Asker
 from tools.tool import Tool
@@ -34,15 +34,13 @@ _NOT_YET = {
 }
 """Flags whose silent absence would change what a host gets; they are refused."""
 
-_WITHOUT_EFFECT = {"settings": "--settings", "setting_sources": "--setting-sources", "add_dir": "--add-dir"}
-
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What the host said in `initialize`."""
+    """What the host said in `initialize`. `agents` are in their JSON form."""
 
     hooks: tuple[Handler, ...] = ()
-    agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
+    agents: Mapping[str, Any] = field(default_factory=dict)
     system_prompt: str | None = None
     append_system_prompt: str | None = None
     sdk_servers: tuple[str, ...] = ()
@@ -52,23 +50,20 @@ class Announced:
 
 
 def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:
-    """The parts of an `initialize` request that are acted upon. Raises `HookShapeError`, or
-    `UsageProblem` for what is not supported.
-    """
-    agents, problems = _agents(request.get("agents"))
+    """The parts of an `initialize` request that are acted upon. Raises `HookShapeError`, or `UsageProblem`."""
     hooks, unfired = host_hooks(request.get("hooks"), host)
-    servers, skills = request.get("sdkMcpServers"), request.get("skills")
+    agents, servers, skills = (request.get(key) for key in ("agents", "sdkMcpServers", "skills"))
     if request.get("jsonSchema") is not None:
         raise UsageProblem("jsonSchema is not supported here.")
     return Announced(
         hooks=hooks,
-        agents=agents,
+        agents=agents if isinstance(agents, Mapping) else {},
         system_prompt=_prompt_text(request.get("systemPrompt")),
         append_system_prompt=_prompt_text(request.get("appendSystemPrompt")),
         sdk_servers=tuple(map(str, servers)) if isinstance(servers, list) else (),
         skills=tuple(map(str, skills)) if isinstance(skills, list) else None,
         child_text=bool(request.get("forwardSubagentText")),
-        problems=(*problems, *unfired),
+        problems=unfired,
     )
 
 
@@ -84,90 +79,87 @@ def check_flags(flags: Flags) -> None:
 
 
 def grants_of(flags: Flags) -> Grants:
-    """The permissions a session starts with. Raises `RuleError` for an unreadable rule."""
-    mode = "bypassPermissions" if flags.skip_permissions else (flags.permission_mode or "default")
+    """The permissions of the command line. Raises `RuleError` for an unreadable rule."""
+    mode: Any = "bypassPermissions" if flags.skip_permissions else flags.permission_mode
     anchor = Path(flags.directory).resolve()
     return Grants(
-        mode=cast("Mode", mode),
+        mode=mode,
         base=Rules.parse(allow=flags.allowed_tools, deny=flags.disallowed_tools, source="command line", anchor=anchor),
         may_bypass=flags.allow_skip or mode == "bypassPermissions",
     )
 
 
 def build_agent(
-    flags: Flags, announced: Announced, grants: Grants, *, model: Model, asker: Asker, extra: Sequence[Tool]
-) -> tuple[Agent, tuple[str, ...]]:
-    """The agent of a session and what to tell about it. `extra` are tools beside the built-in ones.
-
-    Raises `DefinitionError` or `UsageProblem` when it cannot be put together.
-    """
-    definition, problems = _definition(flags, announced)
-    tools, warnings = _tools(flags, definition, extra)
-    agent = Agent(
+    flags: Flags,
+    announced: Announced,
+    around: Surroundings,
+    grants: Grants,
+    *,
+    model: Model,
+    asker: Asker,
+    servers: SessionServers,
+) -> Agent:
+    """The agent of a session. Raises `DefinitionError` or `UsageProblem` when it cannot be put together."""
+    definition = _definition(flags, announced, around)
+    tools, warnings = _tools(flags, definition)
+    return Agent(
         cwd=flags.directory,
         model=model,
         definition=definition,
         tools=tools,
         rules=grants.rules,
-        mode=grants.mode,
+        mode=grants.in_force,
         limits=Limits(turns=flags.max_turns or 200, cost_usd=flags.max_budget_usd),
         asker=asker,
-        hooks=announced.hooks,
+        hooks=(*around.hooks, *announced.hooks),
+        servers=servers,
+        skills=around.catalogue.skills,
+        instructions=around.instructions,
+        directories=(*around.places.directories, *around.settings.directories),
+        agents=around.catalogue.agents,
+        notices=(*flags.notices, *announced.problems, *around.notices, *warnings, *grants.base.warnings),
     )
-    useless = [f"{flag} has no effect here." for name, flag in _WITHOUT_EFFECT.items() if getattr(flags, name)]
-    return agent, (*flags.notices, *useless, *announced.problems, *problems, *warnings, *grants.base.warnings)
 
 
-def mcp_servers(flags: Flags) -> tuple[dict[str, Mapping[str, Any]], tuple[str, ...]]:
-    """The servers of `--mcp-config` by name, and one line for each entry that cannot be used."""
-    servers: dict[str, Mapping[str, Any]] = {}
-    problems: list[str] = []
-    for entry in flags.mcp_config:
-        try:
-            text = entry if entry.lstrip().startswith("{") else Path(entry).read_text(encoding="utf-8")
-            found = json.loads(text)["mcpServers"]
-            servers |= {str(name): config for name, config in found.items() if isinstance(config, Mapping)}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            problems.append(f"--mcp-config {entry[:80]!r} cannot be used: {type(error).__name__}: {error}")
-    return servers, tuple(problems)
+def removed_tools(flags: Flags) -> tuple[str, ...]:
+    """Bare names in `--disallowedTools`: those tools are not even offered."""
+    return tuple(rule for rule in flags.disallowed_tools if split_rule(rule)[1] is None)
 
 
-# --- who answers ---
-
-
-def _definition(flags: Flags, announced: Announced) -> tuple[AgentDefinition, tuple[str, ...]]:
-    """The agent that answers: `--agent`, else the persona, with the host's system prompt.
+def _definition(flags: Flags, announced: Announced, around: Surroundings) -> AgentDefinition:
+    """The agent that answers: `--agent`, else the settings', else the persona, with the host's system prompt.
 
     An empty `--system-prompt` keeps the persona: SDKs send it when their caller set none, and the persona is what this
     program is.
     """
-    given, problems = _agents(json.loads(flags.agents)) if flags.agents else ({}, ())
     definition = load_persona()
-    if flags.agent is not None:
-        known = builtin_agents() | dict(given) | dict(announced.agents)
-        name = flags.agent if flags.agent in known else resolve_agent_name(flags.agent)
-        if name not in known:
-            raise UsageProblem(f"There is no agent {flags.agent!r}. There are: {', '.join(sorted(known))}.")
-        definition = known[name]
+    if name := flags.agent or around.settings.agent:
+        found = around.catalogue.agent(name)
+        if found is None:
+            raise UsageProblem(f"There is no agent {name!r}. There are: {', '.join(sorted(around.catalogue.agents))}.")
+        definition = found
     if prompt := announced.system_prompt or _text(flags.system_prompt, flags.system_prompt_file):
         definition = replace(definition, prompt=prompt, skills=())
     if addition := announced.append_system_prompt or _text(flags.append_system_prompt, flags.append_system_prompt_file):
         definition = replace(definition, prompt=f"{definition.prompt.rstrip()}\n\n{addition}")
     if announced.skills is not None:
         definition = replace(definition, skills=tuple(name for name in definition.skills if name in announced.skills))
-    return definition, problems
+    return definition
 
 
-def _agents(given: Any) -> tuple[dict[str, AgentDefinition], tuple[str, ...]]:
-    """Agents in their JSON form, and one line for each that cannot be used."""
-    found: dict[str, AgentDefinition] = {}
-    problems: list[str] = []
-    for name, value in given.items() if isinstance(given, Mapping) else ():
-        try:
-            found[str(name)] = agent_from_json(str(name), value if isinstance(value, Mapping) else {})
-        except DefinitionError as error:
-            problems.append(str(error))
-    return found, tuple(problems)
+def _tools(flags: Flags, definition: AgentDefinition) -> tuple[tuple[Tool, ...], Sequence[str]]:
+    """The built-in tools offered, by `--tools` or the agent's own list, and what was named in vain."""
+    pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
+    wanted = definition.tools
+    if flags.tools is not None:
+        wanted = None if flags.tools == ("default",) else flags.tools
+    elif wanted is not None and definition.name == load_persona().name:
+        wanted = (*wanted, *PERSONA_GRANTS)
+    if wanted == ():
+        return (), ()
+    removed = (*definition.disallowed_tools, *removed_tools(flags))
+    selection = replace(definition, tools=wanted, disallowed_tools=removed).select_tools(pool)
+    return tuple(pool[name] for name in selection.names), selection.warnings
 
 
 def _prompt_text(value: Any) -> str | None:
@@ -185,28 +177,3 @@ def _text(text: str | None, path: str | None) -> str | None:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageProblem(f"The prompt file {path} cannot be read: {error}") from error
-
-
-# --- what it may use ---
-
-
-def _tools(
-    flags: Flags, definition: AgentDefinition, extra: Sequence[Tool]
-) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
-    """The tools offered: built-in ones by `--tools` or the agent's own list, then `extra`; removed ones never."""
-    pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
-    removed = tuple(rule for rule in flags.disallowed_tools if split_rule(rule)[1] is None)
-    own = PERSONA_GRANTS if definition.name == load_persona().name else ()
-    if flags.tools is None and definition.tools is not None:
-        wanted: tuple[str, ...] | None = (*definition.tools, *own)
-    elif flags.tools is None or flags.tools == ("default",):
-        wanted = None
-    else:
-        wanted = flags.tools
-    pool |= {tool.name: tool for tool in extra}
-    listed = None if wanted is None else (*wanted, *(tool.name for tool in extra))
-    limited = replace(definition, tools=listed, disallowed_tools=(*definition.disallowed_tools, *removed))
-    if listed == ():
-        return (), ()
-    selection = limited.select_tools(pool)
-    return tuple(pool[name] for name in selection.names), selection.warnings

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from agent.definition import builtin_agents
 from agent.models.catalog import facts
 from agent.models.choose import ModelChoiceError
 from agent.models.port import ModelError
@@ -14,9 +13,9 @@ from agent.surfaces.protocol.assembly import LOCAL_COMMANDS, PROTOCOL_VERSION
 from agent.surfaces.protocol.configure import read_initialize
 from agent.surfaces.protocol.hooks import HookShapeError
 from agent.surfaces.protocol.permission import GrantError
-from agent.surfaces.protocol.sdk_mcp import HostServer
 from agent.surfaces.protocol.session import Session
 from agent.surfaces.protocol.wire import Json
+from tools.tool import ToolError
 
 Handler = Callable[[Session, Mapping[str, Any]], Awaitable[Json]]
 
@@ -37,7 +36,7 @@ async def answer(session: Session, frame: Mapping[str, Any]) -> None:
         if handler is None or not isinstance(request, Mapping):
             raise ControlError(f"The control request {subtype!r} is not supported.")
         response["response"] = await handler(session, request)
-    except (ControlError, GrantError, HookShapeError, ModelChoiceError, ModelError, UsageProblem) as error:
+    except (ControlError, GrantError, HookShapeError, ModelChoiceError, ModelError, ToolError, UsageProblem) as error:
         response = {"subtype": "error", "request_id": request_id, "error": str(error)}
     session.wire.send({"type": "control_response", "response": response})
 
@@ -46,7 +45,7 @@ async def _initialize(session: Session, request: Mapping[str, Any]) -> Json:
     if session.started is not None or session.busy:
         raise ControlError("initialize has to come before the first prompt.")
     session.parts.announced = read_initialize(request, session.host)
-    agents = builtin_agents() | dict(session.parts.announced.agents)
+    agents = session.parts.around.catalogue.agents
     return {
         "commands": [{"name": name, "description": text, "argumentHint": ""} for name, text in LOCAL_COMMANDS.items()],
         "agents": [{"name": a.name, "description": a.description, "model": a.model} for a in agents.values()],
@@ -94,24 +93,16 @@ async def _set_max_thinking_tokens(session: Session, request: Mapping[str, Any])
 
 
 async def _mcp_status(session: Session, _request: Mapping[str, Any]) -> Json:
-    return {"mcpServers": session.parts.server_list()}
+    return {"mcpServers": session.parts.servers.describe()}
 
 
 async def _mcp_reconnect(session: Session, request: Mapping[str, Any]) -> Json:
-    server = _server(session, request)
-    await server.connect()
-    if server.error is not None:
-        raise ControlError(f"{server.name} could not be reconnected: {server.error}")
+    await session.parts.servers.reconnect(str(request.get("serverName")))
     return {}
 
 
 async def _mcp_toggle(session: Session, request: Mapping[str, Any]) -> Json:
-    """A server that is switched off keeps its tools in the frozen prefix; calls to them are refused."""
-    server = _server(session, request)
-    if not request.get("enabled"):
-        server.status = "disabled"
-    elif server.status != "connected":
-        await server.connect()
+    await session.parts.servers.switch(str(request.get("serverName")), on=bool(request.get("enabled")))
     return {}
 
 
@@ -122,7 +113,7 @@ async def _get_context_usage(session: Session, _request: Mapping[str, Any]) -> J
     window = known.window if known else 200_000
     total = sum(value for name, value in session.last_usage.items() if name.endswith("_tokens") and value)
     prefix = session.started.prefix if session.started else {}
-    system, tools = (len(str(prefix.get(part, ""))) // _CHARACTERS_A_TOKEN for part in ("system", "tools"))
+    system, tools = (_tokens(prefix.get(part, "")) for part in ("system", "tools"))
     parts = {"System prompt": min(system, total), "Tools": min(tools, max(total - system, 0))}
     parts["Messages"] = total - sum(parts.values())
     return {
@@ -135,9 +126,8 @@ async def _get_context_usage(session: Session, _request: Mapping[str, Any]) -> J
         "isAutoCompactEnabled": False,
         "memoryFiles": [],
         "mcpTools": [
-            {"name": tool.name, "serverName": server.name, "tokens": len(str(tool.input_schema)) // _CHARACTERS_A_TOKEN}
-            for server in session.parts.servers.values()
-            for tool in server.tools
+            {"name": tool.name, "serverName": tool.server.config.name, "tokens": _tokens(tool.input_schema)}
+            for tool in session.parts.servers.tools
         ],
         "agents": [],
         "gridRows": [],
@@ -172,12 +162,8 @@ _HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def _server(session: Session, request: Mapping[str, Any]) -> HostServer:
-    name = request.get("serverName")
-    server = session.parts.servers.get(str(name))
-    if server is None:
-        raise ControlError(f"There is no MCP server {name!r}.")
-    return server
+def _tokens(value: object) -> int:
+    return len(str(value)) // _CHARACTERS_A_TOKEN
 
 
 def _models() -> list[Json]:

@@ -34,14 +34,29 @@ class GrantError(ValueError):
 class Grants:
     """The session's mode and its rules beyond those it started with. `changed` is called after each change.
 
-    `may_bypass`: whether the process was started so that `bypassPermissions` may be switched on.
+    `mode` is None until somebody names one. `may_bypass`: whether `bypassPermissions` may be switched on.
     """
 
-    mode: Mode
+    mode: Mode | None
     base: Rules
     may_bypass: bool = False
     changed: Callable[[], None] = lambda: None
     texts: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in _BEHAVIORS})
+
+    @property
+    def in_force(self) -> Mode:
+        return self.mode or "default"
+
+    def settle(self, mode: Mode | None, rules: Rules | None, *, bypass_allowed: bool) -> None:
+        """Add what the settings say. The command line and the host come before them, except that settings may forbid
+        the mode that asks for nothing.
+        """
+        self.may_bypass = self.may_bypass and bypass_allowed
+        self.mode = self.mode or mode
+        if self.mode == "bypassPermissions" and not bypass_allowed:
+            self.mode = "default"
+        if rules is not None:
+            self.base = rules + self.base
 
     @property
     def rules(self) -> Rules:
@@ -177,8 +192,8 @@ def ask_by_tool(tool: Tool, context: Callable[[], ToolContext]) -> AskPermission
     async def ask(fields: Json) -> Json:
         wanted = {key: fields[key] for key in ("tool_name", "input", "tool_use_id")}
         result = await tool.invoke(context(), wanted)
-        content = result.content
-        text = content if isinstance(content, str) else "".join(str(block.get("text") or "") for block in content)
+        said = result.data.get("content", result.content)  # as the server sent it, not as it is shown to a model
+        text = said if isinstance(said, str) else "".join(str(block.get("text") or "") for block in said)
         try:
             payload = json.loads(text)
         except ValueError:

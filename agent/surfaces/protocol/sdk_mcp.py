@@ -1,26 +1,28 @@
-"""MCP servers that live in the host's own process: a small client whose transport is the control protocol.
+"""MCP servers that live in the host's own process, beside those of the configuration.
 
-Requests are `initialize`, `notifications/initialized`, `tools/list` and `tools/call` of MCP 2025-06-18.
+A `HostServer` is a server like any other; only its connection differs: requests go through the control protocol, so no
+MCP library is needed. Spoken are `initialize`, `notifications/initialized`, `tools/list` and `tools/call`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from agent.mcp.client import McpTool, Server, Servers
+from agent.mcp.config import ServerConfig, server_name
+from agent.mcp.connection import Connection, ToolSpec
+from agent.mcp.pins import Pins, hash_of
+from agent.names import fold, select_tools
 from agent.surfaces.protocol.host import Host, HostError
 from agent.surfaces.protocol.wire import Json, LineTooLongError
 from tools.text import clean
-from tools.tool import Effect, ToolContext, ToolError, ToolResult
+from tools.tool import ToolContext, ToolError
 
 PROTOCOL = "2025-06-18"
-_MOST_TEXT = 100_000  # characters of one result in the conversation; about the reference client's 25,000 tokens
 _MOST_DESCRIPTION = 2_048
 _MOST_PAGES = 50
 
@@ -29,149 +31,150 @@ class McpError(Exception):
     """The server answered with an error, or not in MCP."""
 
 
-@dataclass(slots=True)
-class HostServer:
-    """One in-process server. `status` is `pending`, `connected`, `failed` or `disabled`; `error` says why it failed."""
+class HostConnection(Connection):
+    """The way to one in-process server. `remote` is its name as the host knows it."""
 
-    name: str
-    host: Host
-    status: str = "pending"
-    error: str | None = None
-    info: Json = field(default_factory=dict)
-    tools: tuple[HostTool, ...] = ()
-    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    def __init__(self, config: ServerConfig, root: Path, host: Host, remote: str) -> None:
+        super().__init__(config, root)
+        self.remote = remote
+        self._host = host
+        self._numbers = itertools.count(1)
 
-    async def connect(self) -> None:
-        """Say hello and list the tools. A server that fails is marked so and holds up nothing."""
+    async def open(self, seconds: float) -> None:
+        """Say hello and list the tools within `seconds`. Never raises; see `status`."""
         try:
-            hello = {"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": _client()}
-            answer = await self.request("initialize", hello)
-            self.info = _object(answer.get("serverInfo"))
-            await self._send({"method": "notifications/initialized", "params": {}})
-            self.tools = await self._list()
+            async with asyncio.timeout(seconds):
+                hello = {"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": _client()}
+                self.info = _object((await self._request("initialize", hello)).get("serverInfo"))
+                await self._send({"method": "notifications/initialized", "params": {}})
+                self.listed = await self._tools()
         except (HostError, McpError, LineTooLongError) as error:
             self.status, self.error = "failed", clean(str(error))
+        except TimeoutError:
+            self.status, self.error = "failed", f"It did not answer within {seconds:g} seconds."
         else:
             self.status, self.error = "connected", None
 
-    async def request(self, method: str, params: Mapping[str, Any]) -> Json:
-        """The result of a JSON-RPC request. Raises `McpError`, `HostError` or `LineTooLongError`."""
+    async def call(self, ctx: ToolContext, name: str, arguments: Mapping[str, Any], seconds: float) -> Json:  # noqa: ARG002 - the host may be asking a person, so there is no time limit
+        """`tools/call`. Raises `ToolError`."""
+        try:
+            return await self._request("tools/call", {"name": name, "arguments": dict(arguments)})
+        except (HostError, McpError, LineTooLongError) as error:
+            raise ToolError(f"{name} of {self.config.name} failed: {clean(str(error))}") from error
+
+    async def _tools(self) -> tuple[ToolSpec, ...]:
+        found: list[ToolSpec] = []
+        params: Json = {}
+        for _page in range(_MOST_PAGES):
+            page = await self._request("tools/list", params)
+            entries = page.get("tools")
+            specs = [_spec(entry) for entry in entries] if isinstance(entries, list) else []
+            found += [spec for spec in specs if spec is not None]
+            if not page.get("nextCursor"):
+                break
+            params = {"cursor": page["nextCursor"]}
+        return tuple(found)
+
+    async def _request(self, method: str, params: Mapping[str, Any]) -> Json:
         answer = await self._send({"id": next(self._numbers), "method": method, "params": params})
         if (error := answer.get("error")) is not None:
             raise McpError(str(error.get("message") if isinstance(error, Mapping) else error))
         result = answer.get("result")
         if not isinstance(result, dict):
-            raise McpError(f"{self.name} answered {method} without a result.")
+            raise McpError(f"{method} was answered without a result.")
         return result
 
     async def _send(self, message: Json) -> Json:
-        payload = await self.host.ask("mcp_message", server_name=self.name, message={"jsonrpc": "2.0", **message})
+        payload = await self._host.ask("mcp_message", server_name=self.remote, message={"jsonrpc": "2.0", **message})
         return _object(payload.get("mcp_response"))
 
-    async def _list(self) -> tuple[HostTool, ...]:
-        found: dict[str, HostTool] = {}
-        params: Json = {}
-        for _page in range(_MOST_PAGES):
-            page = await self.request("tools/list", params)
-            entries = page.get("tools")
-            for entry in entries if isinstance(entries, list) else ():
-                if (tool := _tool(self, entry)) is not None:
-                    found.setdefault(tool.name, tool)
-            if not page.get("nextCursor"):
-                break
-            params = {"cursor": page["nextCursor"]}
-        return tuple(found.values())
+
+class HostServer(Server):
+    """One in-process server. The host vouches for it, so its tools are not compared with what was approved before."""
+
+    def __init__(self, name: str, host: Host, root: Path, env: Mapping[str, str]) -> None:
+        config = ServerConfig(name=server_name(name), scope="flag", where="the host", digest="")
+        super().__init__(config, root, env, Pins(), "en")
+        self._connection = HostConnection(config, root, host, name)
+        self.enabled = True
+
+    async def call(self, ctx: ToolContext, spec: ToolSpec, raw: Mapping[str, Any]) -> Json:
+        if not self.enabled:
+            raise ToolError(f"The MCP server {self.config.name} is switched off. Go on without it.")
+        return await super().call(ctx, spec, raw)
 
     def describe(self) -> Json:
-        """The server as `mcp_status` shows it."""
-        return {
-            "name": self.name,
-            "status": self.status,
-            "config": {"type": "sdk", "name": self.name},
-            "scope": "dynamic",
-            "tools": [{"name": tool.remote, "description": tool.description} for tool in self.tools],
-            **({"serverInfo": self.info} if self.info else {}),
-            **({"error": self.error} if self.error else {}),
-        }
+        status = {} if self.enabled else {"status": "disabled"}
+        return super().describe() | {"config": {"type": "sdk", "name": self.config.name}, "scope": "dynamic"} | status
+
+    def _check_pins(self) -> None:
+        """Nothing to compare."""
+
+    def _approve(self, spec: ToolSpec) -> None:
+        """Nothing to record."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostTool:
-    """A tool of such a server, as the loop takes tools. What it does is unknown, so it may do anything."""
+class SessionServers(Servers):
+    """All servers of a session: configured ones, and `hosts`. Tools that `removed` names are not offered."""
 
-    server: HostServer
-    remote: str
-    name: str
-    description: str
-    input_schema: Mapping[str, Any]
-    effects: frozenset[Effect] = frozenset({"runs", "network"})
+    def __init__(
+        self,
+        configs: Sequence[ServerConfig],
+        hosts: Sequence[HostServer],
+        *,
+        removed: Sequence[str],
+        root: Path,
+        env: Mapping[str, str],
+    ) -> None:
+        super().__init__(configs, root=root, env=env)
+        self.hosts = {fold(server.config.name): server for server in hosts}
+        self._removed = removed
 
-    async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
-        if self.server.status != "connected":
-            raise ToolError(f"The MCP server {self.server.name} is {self.server.status}. Go on without it.")
-        try:
-            result = await self.server.request("tools/call", {"name": self.remote, "arguments": dict(raw)})
-        except (HostError, McpError, LineTooLongError) as error:
-            raise ToolError(f"{self.name} failed: {clean(str(error))}") from error
-        return _result(result, ctx.scratch)
+    async def start(self) -> None:
+        await asyncio.gather(super().start(), *(server.start() for server in self.hosts.values()))
+
+    @property
+    def tools(self) -> tuple[McpTool, ...]:
+        offered = {tool.name: tool for server in self.hosts.values() for tool in server.tools}
+        offered |= {tool.name: tool for tool in super().tools}
+        return tuple(offered[name] for name in select_tools(offered, None, self._removed).names)
+
+    @property
+    def notices(self) -> list[str]:
+        failed = [f"MCP server {s.config.name} failed: {s.error}" for s in self.hosts.values() if s.status == "failed"]
+        return [*super().notices, *failed, *(text for server in self.hosts.values() for text in server.notices)]
+
+    def describe(self) -> list[Json]:
+        return [*(server.describe() for server in self.hosts.values()), *super().describe()]
+
+    async def reconnect(self, name: str) -> None:
+        """Connect a server again where it is not. Raises `ToolError` when there is none or it fails."""
+        host = self.hosts.get(fold(name))
+        if host is None:
+            await self.connection(name)
+            return
+        host.enabled = True
+        await host.connected()
+
+    async def switch(self, name: str, *, on: bool) -> None:
+        """Switch an in-process server off or on; its tools stay in the frozen prefix. Raises `ToolError`."""
+        host = self.hosts.get(fold(name))
+        if host is None:
+            raise ToolError(f"There is no in-process MCP server {name!r}; only those can be switched.")
+        host.enabled = on
 
 
-def _tool(server: HostServer, entry: Any) -> HostTool | None:
+def _spec(entry: Any) -> ToolSpec | None:
     """A tool of `tools/list`; None when its name or schema cannot be offered to a model."""
     if not isinstance(entry, Mapping) or not isinstance(name := entry.get("name"), str) or not name:
         return None
-    schema = entry.get("inputSchema") or {"type": "object"}
+    schema = entry.get("inputSchema") or {}
     if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
         return None
-    return HostTool(
-        server=server,
-        remote=name,
-        name=f"mcp__{_plain(server.name)}__{_plain(name)}"[:128],
-        description=clean(str(entry.get("description") or ""))[:_MOST_DESCRIPTION],
-        input_schema={"type": "object", **schema},
-    )
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
-
-
-def _result(result: Mapping[str, Any], scratch: Path) -> ToolResult:
-    """The result of `tools/call`: texts and images as Messages-API blocks, everything else as text."""
-    content = result.get("content")
-    blocks = (
-        [_block(item, scratch) for item in content if isinstance(item, Mapping)] if isinstance(content, list) else []
-    )
-    structured = result.get("structuredContent")
-    if not blocks and structured is not None:
-        blocks = [_text(json.dumps(structured, ensure_ascii=False), scratch)]
-    data = {"content": content or [], **({"structuredContent": structured} if structured is not None else {})}
-    return ToolResult(blocks or "(no output)", is_error=bool(result.get("isError")), data=data)
-
-
-def _block(item: Mapping[str, Any], scratch: Path) -> Json:
-    match item.get("type"):
-        case "text":
-            return _text(str(item.get("text") or ""), scratch)
-        case "image" if isinstance(item.get("data"), str):
-            source = {"type": "base64", "media_type": item.get("mimeType") or "image/png", "data": item["data"]}
-            return {"type": "image", "source": source}
-        case "resource":
-            resource = _object(item.get("resource"))
-            return _text(str(resource.get("text") or f"[resource {resource.get('uri')}]"), scratch)
-        case "resource_link":
-            return _text(f"[resource {item.get('uri')}: {item.get('name') or ''}]", scratch)
-        case kind:
-            return _text(f"[{kind} content left out]", scratch)
-
-
-def _text(text: str, scratch: Path) -> Json:
-    text = clean(text)
-    if len(text) > _MOST_TEXT:
-        path = scratch / f"mcp-{uuid4().hex[:12]}.txt"
-        path.write_text(text, encoding="utf-8")
-        text = f"{text[:2_000]}\n[... {len(text):,} characters in all; Read {path} for the rest]"
-    return {"type": "text", "text": text}
+    schema = {"type": "object", **schema}
+    description = clean(str(entry.get("description") or ""))[:_MOST_DESCRIPTION]
+    read_only = _object(entry.get("annotations")).get("readOnlyHint") is True
+    return ToolSpec(name, description, schema, hash_of(name, description, schema), read_only, always_ask=False)
 
 
 def _object(value: Any) -> Json:

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -108,8 +109,7 @@ class Session:
         if not resume and not self._next_id and self.parts.flags.continue_last:
             sessions = list_sessions(Path(agent.cwd))
             resume = sessions[0].id if sessions else None
-        chosen: dict[str, Any] = {"session_id": self._next_id} if self._next_id and not resume else {}
-        return agent.start(prompt, resume=resume, **chosen)
+        return agent.start(prompt, resume=resume, session_id=None if resume else self._next_id)
 
     def _event(self, turn: Translator, event: Event) -> None:
         if isinstance(event, RunStarted) and event.agent_id is None:
@@ -154,12 +154,12 @@ class Session:
         """Carry new rules and a new mode into the next turns, and into the one that is going on."""
         grants = self.parts.grants
         if self.parts.agent is not None:
-            self.parts.agent.rules, self.parts.agent.mode = grants.rules, grants.mode
-        judge_by = getattr(self._run, "judge_by", None)
-        if judge_by is not None:
-            judge_by(grants.mode, grants.added)
+            self.parts.agent.rules, self.parts.agent.mode = grants.rules, grants.in_force
+        if self._run is not None and (talk := self._run.talk) is not None:
+            judge = talk.calls.judge
+            judge.permissions = replace(judge.permissions.with_rules(grants.added), mode=grants.in_force)
         if self.busy:
-            self.show({"type": "system", "subtype": "status", "status": None, "permissionMode": grants.mode})
+            self.show({"type": "system", "subtype": "status", "status": None, "permissionMode": grants.in_force})
 
     def _stopped(self) -> bool:
         """Whether this turn was interrupted; it changes while the turn waits."""

@@ -20,9 +20,8 @@ class SteeredModel:
     """
 
     def __init__(self, name: str, env: Mapping[str, str], *, fallback: str | None = None) -> None:
-        self._first = name
-        self._name = name
-        self._env = env
+        self._first = self._name = name
+        self.env = env
         self._fallback = fallback
         self._overloads = 0
         self._models: dict[str, Model] = {}
@@ -40,6 +39,12 @@ class SteeredModel:
         except Exception:
             self._name = before
             raise
+
+    def begin_with(self, name: str) -> None:
+        """Make `name` the model of the start, unless the host has chosen another meanwhile."""
+        if self._name == self._first:
+            self._name = name
+        self._first = name
 
     def think(self, tokens: int | None) -> None:
         """Set the thinking budget; None leaves it to the model, 0 wants none."""
@@ -67,7 +72,7 @@ class SteeredModel:
 
     def _model(self) -> Model:
         if self._name not in self._models:
-            self._models[self._name] = choose_model(self._name, self._env)
+            self._models[self._name] = choose_model(self._name, self.env)
         return self._models[self._name]
 
 
