@@ -122,7 +122,10 @@ def load_yaml(text: str, *, first_line: int = 1) -> Any:
         return _Builder(events, first_line).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise FrontmatterError(error.problem or "not valid YAML", first_line + (mark.line if mark else 0)) from error
+        problem = error.problem or "not valid YAML"
+        if "nesting depth" in problem:  # since 6.0.4 the parser has a limit too, and may look ahead into it before us
+            problem = f"nested deeper than {MAX_DEPTH} levels"
+        raise FrontmatterError(problem, first_line + (mark.line if mark else 0)) from error
     except yaml.reader.ReaderError as error:
         line = first_line + text.count("\n", 0, max(error.position, 0))
         raise FrontmatterError("a character that YAML does not allow", line) from error
