@@ -55,8 +55,7 @@ def launcher(tmp_path: Path) -> Path:
     """What a host is given as the path of the command line."""
     script = tmp_path / "agent-cli"
     script.write_text(
-        f"#!{sys.executable}\nimport sys\nfrom agent.surfaces.protocol import main_stream_json\n"
-        "sys.exit(main_stream_json(sys.argv[1:]))\n"
+        f"#!{sys.executable}\nimport sys\nfrom agent.surfaces.cli import main\nsys.exit(main(sys.argv[1:]))\n"
     )
     script.chmod(0o755)
     return script

@@ -157,6 +157,34 @@ async def test_questions_go_through_the_same_door(sdk: Any, served: Any, options
     assert messages[-1].is_error is False
 
 
+# --- children ---
+
+
+@pytest.mark.parametrize("forward", [False, True])
+async def test_a_child_agent_is_shown_as_a_task(
+    sdk: Any, served: Any, options: Any, project: Path, forward: bool
+) -> None:
+    (project / "a.txt").write_text("a")
+    delegate = call(
+        "Delegate", to="expert-backend", subject="Look at the file", task="Read a.txt and say what it holds."
+    )
+    reading = ["I look.", call("Read", file_path=str(project / "a.txt"))]
+    server = served([[delegate], reading, "It holds an a.", "The sibling says: an a."])
+    async with sdk.ClaudeSDKClient(options(server, forward_subagent_text=forward)) as client:
+        messages = await turn(client, "Ask the backend expert.")
+
+    tasks = [m for m in messages if str(getattr(m, "subtype", "")).startswith("task_")]
+    assert [m.subtype for m in tasks] == ["task_started", "task_progress", "task_notification"]
+    assert {m.tool_use_id for m in tasks} == {"toolu_0001_0"}
+    assert (tasks[0].description, tasks[-1].status) == ("Look at the file", "completed")
+    inner = [m for m in messages if getattr(m, "parent_tool_use_id", None) == "toolu_0001_0"]
+    blocks = [type(block).__name__ for message in inner for block in message.content]
+    shown = ["TextBlock", "ToolUseBlock", "ToolResultBlock", "TextBlock"]
+    assert blocks == (shown if forward else shown[1:3])
+    assert messages[-1].result == "The sibling says: an a."
+    assert messages[-1].num_turns == 2
+
+
 # --- in-process MCP servers ---
 
 

@@ -255,7 +255,7 @@ def test_a_model_that_cannot_be_used_is_told(start: Any) -> None:
     ("flags", "said"),
     [
         (["--output-format", "stream-json", "-p", "x"], "--verbose"),
-        (["--output-format", "xml"], "--output-format"),
+        (["--output-format=stream-json", "--verbose", "--input-format=xml"], "--input-format"),
         (["--output-format", "json", "--input-format", "stream-json"], "--output-format stream-json"),
         (["--output-format=stream-json", "--verbose", "--input-format=stream-json", "--max-turns=few"], "--max-turns"),
         (["--output-format=stream-json", "--verbose", "--input-format=stream-json", "--permission-mode=x"], "none of"),
@@ -349,6 +349,18 @@ def test_clear_begins_a_new_conversation(start: Any, served: Any) -> None:
     assert program.until("result")["session_id"] == cleared["session_id"]
     assert len(server.requests[1].body["messages"]) == 1
     program.finish()
+
+
+def test_questions_nobody_can_answer_are_the_result(start: Any, served: Any) -> None:
+    options = [{"label": "Railway"}, {"label": "Vercel"}]
+    question = {"question": "Which platform?", "header": "Platform", "options": options}
+    program = start(served([[call("AskUserQuestion", questions=[question])]]), "--model=claude-sonnet-5-5")
+    program.user("Deploy.")
+    assert program.finish() == 1
+    result = program.seen[-1]
+    assert (result["subtype"], result["status"]) == ("error_during_execution", "needs_input")
+    assert result["questions"][0]["question"] == "Which platform?"
+    assert "Which platform?" in result["errors"][0]
 
 
 # --- settings and what else is found ---
