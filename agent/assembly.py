@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from agent.workflow.run import WorkflowRun
 
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
+_FILES_READ = "files.json"  # beside the journal: digests of what was read, for the next turn
 """Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
 
 
@@ -138,6 +140,7 @@ class Setup:
             self._attach(self._workflow, talk, context, restored, asker)
         if restored is not None:
             _take_over(talk, restored)
+            _know_files(context)
         return talk
 
     def _delegate_to(
@@ -259,10 +262,28 @@ async def release(talk: Conversation) -> None:
     if talk.hooks is not None:
         await talk.hooks.session_end("other")
         await talk.hooks.aclose()
-    if "shell" in talk.calls.context.state:
+    context = talk.calls.context
+    if "files" in context.state:
+        from tools.files.ledger import dump
+
+        (context.scratch.parent / _FILES_READ).write_text(json.dumps(dump(context)))
+    if "shell" in context.state:
         from tools.shell import shell
 
-        await shell(talk.calls.context).aclose()
+        await shell(context).aclose()
+
+
+def _know_files(context: ToolContext) -> None:
+    """What an earlier turn read may be edited in this one. A damaged list costs no more than reading again."""
+    place = context.scratch.parent / _FILES_READ
+    if not place.exists():
+        return
+    from tools.files.ledger import load
+
+    try:
+        load(context, json.loads(place.read_text()))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return
 
 
 def _take_over(talk: Conversation, restored: Restored) -> None:

@@ -12,6 +12,7 @@ _KNOWN: dict[str, int] = {
     "agent.models.port.ModelError": _FAILED,
     "agent.permissions.rules.RuleError": _USAGE,
     "agent.session.journal.SessionError": _FAILED,
+    "agent.settings.places.SettingsError": _USAGE,
     "agent.surfaces.errors.UsageProblem": _USAGE,
     "tools.devops.project.tree.ProjectError": _USAGE,
     "tools.devops.spec.files.SpecError": _USAGE,

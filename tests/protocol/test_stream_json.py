@@ -422,7 +422,6 @@ def test_configuration_that_cannot_be_used_is_told(start: Any, flags: list[str],
     assert program.finish() == 1
 
 
-@pytest.mark.skip(reason="wired by the integrator: Agent.state, kept between the runs of one agent")
 def test_a_file_read_in_one_turn_may_be_edited_in_the_next(start: Any, served: Any, project: Path) -> None:
     path = project / "a.txt"
     path.write_text("one\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -39,6 +39,16 @@ def ledger(ctx: ToolContext) -> Ledger:
     """The run's ledger."""
     found: Ledger = ctx.state.setdefault("files", Ledger())
     return found
+
+
+def dump(ctx: ToolContext) -> dict[str, str]:
+    """Path -> SHA-256 of each file that was read whole, for a later turn. Parts are left out: they hold text."""
+    return {str(path): seen.digest.hex() for path, seen in ledger(ctx).seen.items() if seen.whole}
+
+
+def load(ctx: ToolContext, dumped: Mapping[str, str]) -> None:
+    """Take up what an earlier turn read. A file that changed since counts as changed, as ever."""
+    ledger(ctx).seen.update({Path(path): Seen(bytes.fromhex(digest)) for path, digest in dumped.items()})
 
 
 def _digest(content: bytes) -> bytes:

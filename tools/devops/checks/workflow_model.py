@@ -14,7 +14,10 @@ _TEST = re.compile(
     r"|gradlew? (test|check)|rspec|phpunit|dotnet test|(npm|pnpm|yarn|bun)( run)? test|npm t\b"
     r"|make (test|check)|manage\.py test)\b"
 )
-_BUILD = re.compile(r"\b(docker (buildx )?build|buildah (build|bud)|docker push|kaniko|sam build)\b")
+_BUILD = re.compile(
+    r"\b(docker (buildx )?build|buildah (build|bud)|docker push|kaniko|sam build"
+    r"|(vercel|netlify(-cli)?)(@\S+)? (build|deploy))\b"  # these deploy what the same job built, not an image
+)
 _BUILD_ACTION = re.compile(r"^docker/(build-push|bake)-action@")
 _DEPLOY = re.compile(
     r"\brailway (up|redeploy|config apply)\b|\bvercel(@\S+)? (deploy|--prod)|\bvercel --token|\bnetlify deploy\b"
