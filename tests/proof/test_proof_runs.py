@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.projects import ONE_THEN_ALL, Outcome, Program, changed, copy_example, tree
+from tests.proof.projects import EXAMPLES, Outcome, Program, changed, copy_example, tree
 
 ALL_STEPS = range(1, 9)
 
@@ -24,7 +24,7 @@ class Finished:
     program: Program
 
 
-@pytest.fixture(scope="module", params=ONE_THEN_ALL)
+@pytest.fixture(scope="module", params=EXAMPLES)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     place = tmp_path_factory.mktemp(request.param)
     program = Program(place)
