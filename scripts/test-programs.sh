@@ -16,6 +16,8 @@ need debootstrap debootstrap
 need bwrap bubblewrap
 need node nodejs
 need npm npm
+need jq jq
+need curl curl
 [ -n "$missing" ] || exit 0
 
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then

@@ -41,6 +41,10 @@ _MOST_REPAIRS = 2
 _MOST_QUESTIONS = 4  # of one AskUserQuestion
 
 
+class StuckError(Exception):
+    """A step cannot go on; the message says why."""
+
+
 @dataclass(slots=True)
 class Engineer:
     """What is known while the script goes on.
@@ -62,7 +66,14 @@ class Engineer:
         return say(key, self.language, **values)
 
     def script(self) -> Script:
-        """All selected steps. Steps 1 and 2 are always worked out, since the later ones need what they find."""
+        """All selected steps, and what was done or what stopped them."""
+        try:
+            return (yield from self._work())
+        except StuckError as stuck:
+            return self.say("unfinished", reason=str(stuck))
+
+    def _work(self) -> Script:
+        """Steps 1 and 2 are always worked out, since the later ones need what they find."""
         if not (yield from self._analyse()) or not (yield from self._decide_platform()):
             return self.say("unfinished", reason=self.stuck)
         if {3, 4, 7} & set(self.steps):
@@ -137,6 +148,8 @@ class Engineer:
 
     def _make_plan(self) -> Generator[Turn, list[Reply], None]:
         (plan,) = yield Turn("", (("PlanDeployment", self._with_spec({"decisions": self.decisions})),))
+        if plan.is_error:
+            raise StuckError(plan.text)
         self.plan = plan.json()
 
     # --- steps 3 to 8 ---
