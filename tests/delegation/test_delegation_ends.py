@@ -13,26 +13,12 @@ from agent.models.port import Request
 from agent.permissions import Rules
 from agent.result import Completed, Interrupted, OutOfBudget
 from agent.testing import Turn, call
+from tests.delegation.scripts import boss_says, delegate, first_words
 from tools.ports import Option, Question
 from tools.tool import ToolContext, ToolResult, tool
 
 Build = Callable[..., Any]
 Member = Callable[..., Any]
-
-
-def delegate(to: str, subject: str = "a subtask", task: str = "Do it.", **more: Any) -> dict[str, Any]:
-    return call("Delegate", to=to, subject=subject, task=task, **more)
-
-
-def boss_says(*turns: Any) -> Callable[[Request], Any]:
-    """The parent's turns, told apart by how many it has had."""
-    return lambda request: turns[sum(m["role"] == "assistant" for m in request.messages)]
-
-
-def first_words(request: Request) -> str:
-    """The message that started the agent."""
-    content = request.messages[0]["content"]
-    return content if isinstance(content, str) else str(content[0]["text"])
 
 
 async def test_a_crash_of_a_child_is_a_failure_and_not_the_end_of_the_run(family: Build, member: Member) -> None:

@@ -20,25 +20,11 @@ from agent.result import Completed
 from agent.session.journal import read_lines
 from agent.session.resume import restore
 from agent.testing import call
+from tests.delegation.scripts import boss_says, delegate, first_words
 from tools.tool import ToolContext, ToolResult, tool
 
 Build = Callable[..., Any]
 Member = Callable[..., Any]
-
-
-def delegate(to: str, subject: str = "a subtask", task: str = "Do it.", **more: Any) -> dict[str, Any]:
-    return call("Delegate", to=to, subject=subject, task=task, **more)
-
-
-def boss_says(*turns: Any) -> Callable[[Request], Any]:
-    """The parent's turns, told apart by how many it has had."""
-    return lambda request: turns[sum(m["role"] == "assistant" for m in request.messages)]
-
-
-def first_words(request: Request) -> str:
-    """The message that started the agent."""
-    content = request.messages[0]["content"]
-    return content if isinstance(content, str) else str(content[0]["text"])
 
 
 async def test_a_sibling_works_and_its_report_comes_back_once(family: Build, member: Member) -> None:
