@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.permissions.decision import visible
+from agent.private import write_private
 from agent.session.journal import state_home
 from tools.frontmatter import FrontmatterError, parse
 
@@ -122,17 +122,7 @@ class TrustStore:
             os.close(fd)
 
     def _write(self, known: Mapping[str, Mapping[str, str]]) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}.tmp")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                json.dump({"version": 1, "directories": known}, file, indent=1)
-                file.flush()
-                os.fsync(fd)
-            temporary.rename(self._path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_private(self._path, {"version": 1, "directories": known})
 
 
 def digest(directory: Path | str) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from agent.private import write_private
 from agent.session.journal import state_home
 
 Hashes = dict[str, str]
@@ -44,15 +43,7 @@ class Pins:
         known = self._read()
         known[server] = {**known.get(server, {}), **hashes}
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}.tmp")
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                json.dump({"version": 1, "servers": known}, file, indent=1)
-            temporary.rename(self._path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        write_private(self._path, {"version": 1, "servers": known})
 
     def _read(self) -> dict[str, Hashes]:
         with suppress(OSError, ValueError, RecursionError):
