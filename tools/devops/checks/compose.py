@@ -76,7 +76,8 @@ BACKING = re.compile(
 )
 _FILE = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 _VARIABLE = re.compile(r"(?<!\$)\$(?:\{([A-Za-z_]\w*)(:?[-?+][^}]*)?\}|([A-Za-z_]\w*))")
-_PRODUCTION = re.compile(r"prod|deploy|swarm")
+_PRODUCTION = re.compile(r"prod|deploy|swarm|server", re.IGNORECASE)
+_PROXY = re.compile(r"(^|/)(caddy|nginx|traefik|haproxy|envoy|httpd|nginx-proxy-manager)\b")
 
 
 def is_compose(path: str) -> bool:
@@ -162,8 +163,9 @@ def _declared(document: Document, name: str, service: dict[str, Any]) -> Iterato
 
 def _ports(document: Document, name: str, service: dict[str, Any]) -> Iterator[Finding]:
     backing = bool(BACKING.search(str(service.get("image", ""))))
-    if _PRODUCTION.search(PurePosixPath(document.file).name) and not backing:
-        return
+    public = bool(_PROXY.search(str(service.get("image", "")))) or bool(_PRODUCTION.search(document.file))
+    if public and not backing:
+        return  # the way in for everyone
     for index, port in enumerate(sequence(service.get("ports"))):
         if isinstance(port, dict):
             open_to_all = port.get("published") is not None and port.get("host_ip") in (None, "0.0.0.0", "::")  # noqa: S104

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from difflib import get_close_matches
 
-from tools.devops.checks import compose, dockerfile, env_example, railway, vercel, workflow
+from tools.devops.checks import compose, consistency_files, dockerfile, env_example, railway, vercel, workflow
 from tools.devops.checks.consistency_claims import (
     Claim,
     all_claims,
@@ -15,124 +14,12 @@ from tools.devops.checks.consistency_claims import (
     kubernetes_objects,
     workflow_jobs,
 )
+from tools.devops.checks.consistency_rules import RULES
 from tools.devops.checks.documents import mapping, sequence
-from tools.devops.checks.gate import Gate, Subject, lookup, readable
+from tools.devops.checks.gate import Gate, Subject, lookup
 from tools.devops.checks.kubernetes_model import candidates
-from tools.devops.checks.railway_program import parse_program
-from tools.devops.checks.rules import Rule, Rules
 from tools.devops.types import DeployUnit, Finding
 
-RULES = Rules(
-    "consistency",
-    {
-        "health-path": Rule(
-            "error",
-            "A probe on a path that the code does not serve fails for ever.",
-            "Use the path that the code serves, everywhere.",
-            "own",
-        ),
-        "port": Rule(
-            "error",
-            "Image, probe and manifests must mean the same port, or nothing is reached.",
-            "Use one default port everywhere, read from PORT.",
-            "own",
-        ),
-        "version": Rule(
-            "error",
-            "Tests then run on another version than production.",
-            "Name the same major version everywhere.",
-            "own",
-        ),
-        "runtime": Rule(
-            "error",
-            "Tests then run on another interpreter than the image.",
-            "Use the same version in the Dockerfile and the workflow.",
-            "own",
-        ),
-        "branch": Rule(
-            "error",
-            "The deployment never runs: the condition names a branch that is not the default one.",
-            "Use the repository's default branch.",
-            "own",
-        ),
-        "railway-service": Rule(
-            "error",
-            "`railway up` fails, or deploys another service.",
-            "Use the service's name from .railway/railway.py.",
-            "docs.railway.com/reference/cli-api",
-        ),
-        "migration-twice": Rule(
-            "error",
-            "Two runners migrate at the same time, or one migrates what the other expects untouched.",
-            "Run the migration in exactly one place, before the new version starts.",
-            "own: expand, deploy, contract",
-        ),
-        "migration-in-start": Rule(
-            "error",
-            "Each replica migrates when it starts, all at the same time, and a failed migration becomes a crash loop.",
-            "Move it to the platform's pre-deploy step, or to a Job.",
-            "own: expand, deploy, contract",
-        ),
-        "migration-missing": Rule(
-            "warning",
-            "The new version meets the old schema.",
-            "Run it in the platform's pre-deploy step, or in a Job.",
-            "own",
-        ),
-        "env-unknown": Rule(
-            "error",
-            "The code never reads this name, so the setting has no effect.",
-            "Use the name that the code reads.",
-            "own",
-        ),
-        "env-not-set": Rule(
-            "warning",
-            "The code reads it and this platform file does not set it.",
-            "Add it there, as a reference or preserved secret where it is one.",
-            "own",
-        ),
-        "service-host": Rule(
-            "error",
-            "The name does not resolve inside the compose network.",
-            "Use the name of the compose service as host.",
-            "docs.docker.com/compose/how-tos/networking",
-        ),
-        "image-name": Rule(
-            "error",
-            "The deployed image is not the one that the workflow builds.",
-            "Use the same registry and name in both.",
-            "own",
-        ),
-        "image-sha": Rule(
-            "error",
-            "Without the commit in the tag nobody can tell what runs, or go back to it.",
-            "Add `type=sha` (docker/metadata-action) or `:sha-${{ github.sha }}`.",
-            "own",
-        ),
-        "cors": Rule(
-            "error",
-            "Every site may act with the user's cookies; browsers refuse the pair.",
-            "List the origins, read from a variable.",
-            "fetch.spec.whatwg.org#cors-protocol-and-credentials",
-        ),
-        "region": Rule(
-            "warning",
-            "The SPEC names another country; latency, and the law on where data may be, depend on it.",
-            "Choose a region there, or record the decision with its reason.",
-            "own: SPEC regions against platform regions",
-        ),
-        "serverless-worker": Rule(
-            "error",
-            "Functions end after minutes: a worker that runs for ever cannot live there.",
-            "Run the worker on a platform with long-lived processes, or make it a scheduled function.",
-            "vercel.com/docs/functions/limitations",
-        ),
-    },
-)
-
-_CORS_FILE = (".py", ".js", ".ts", ".mjs")
-_CORS_ANY = re.compile(r"allow_origins\s*=\s*\[\s*[\"']\*[\"']|origin:\s*[\"']\*[\"']")
-_CORS_CREDENTIALS = re.compile(r"allow_credentials\s*=\s*True|credentials:\s*true")
 # Country of each region, as of 2026-08; a region that is not listed is not judged.
 _COUNTRY = {
     "icn1": "KR", "hnd1": "JP", "kix1": "JP", "sin1": "SG", "hkg1": "HK", "bom1": "IN", "syd1": "AU", "iad1": "US",
@@ -141,7 +28,6 @@ _COUNTRY = {
     "europe-west4-drams3a": "NL", "asia-southeast1-eqsg3a": "SG",
 }  # fmt: skip
 _EU = frozenset("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK".split())  # noqa: SIM905
-_HOST = re.compile(r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)")
 _REF = re.compile(r"refs/heads/([\w./-]+)")
 
 
@@ -167,10 +53,7 @@ def check(subject: Subject, _files: tuple[str, ...]) -> Iterator[Finding]:
     yield from _branches(subject, claims)
     yield from _railway_services(claims)
     yield from _migrations(claims, units)
-    yield from _variables(subject, units)
-    yield from _hosts(subject)
-    yield from _images(subject)
-    yield from _code(subject, units)
+    yield from consistency_files.check(subject, units)
     yield from _regions(subject, claims)
 
 
@@ -307,91 +190,6 @@ def _migrations(claims: list[Claim], units: list[DeployUnit]) -> Iterator[Findin
         for unit in units:
             if unit.migrate:
                 yield RULES.at("migration-missing", unit.path, 0, f"{unit.migrate[:80]!r} runs nowhere.")
-
-
-def _variables(subject: Subject, units: list[DeployUnit]) -> Iterator[Finding]:
-    read = {name for unit in units for name in unit.env}
-    listed: set[str] = set().union(*env_example.documented(subject).values())
-    known = read | listed
-    if not known:
-        return
-    for file, line, names, complete in _settings(subject):
-        for name in sorted(names - known):
-            near = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
-            if near and not env_example.PROVIDED.fullmatch(name):
-                yield RULES.at("env-unknown", file, line, f"{name[:60]} is not read; did you mean {near[0]}?")
-        missing = sorted(name for name in read - names if not env_example.PROVIDED.fullmatch(name))
-        if complete and len(units) == 1 and missing:
-            yield RULES.at("env-not-set", file, line, f"{', '.join(missing)[:200]} not set here.")
-
-
-def _settings(subject: Subject) -> Iterator[tuple[str, int, set[str], bool]]:
-    """(file, line, names set, whether that is all the program gets) for each service of each platform file."""
-    programs = [path for path in subject.tree.files if path.endswith(".railway/railway.py")]
-    for path, program in readable(programs, lambda path: subject.parsed(path, parse_program)):
-        for call in program.services:
-            names = set(re.findall(r"[\"']([A-Z][A-Z0-9_]+)[\"']\s*:", call.source))
-            yield path, call.line_of("env"), names, "env" in call.keywords
-    for document in compose_documents(subject):
-        for name, value in mapping(mapping(document.value).get("services")).items():
-            entries = mapping(value).get("environment") if "build" in mapping(value) else None
-            names = set(mapping(entries)) | {str(item).split("=")[0] for item in sequence(entries)}
-            if names:
-                yield document.file, document.line("services", name, "environment"), names, False
-    for item in kubernetes_objects(subject):
-        for container, line in item.containers():
-            names = {str(mapping(entry).get("name")) for entry in sequence(container.get("env"))}
-            if names and not compose.BACKING.search(str(container.get("image", ""))):
-                yield item.file, line, names, not container.get("envFrom") and item.kind == "Deployment"
-
-
-def _hosts(subject: Subject) -> Iterator[Finding]:
-    for document in compose_documents(subject):
-        services = mapping(mapping(document.value).get("services"))
-        for name, value in services.items():
-            entries = mapping(value).get("environment")
-            texts = [str(item) for item in (*mapping(entries).values(), *sequence(entries))]
-            for host in re.findall(
-                r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)", " ".join(texts)
-            ):
-                if host not in services and "." not in host:
-                    line = document.line("services", name, "environment")
-                    yield RULES.at(
-                        "service-host", document.file, line, f"{name} connects to {host[:40]!r}, which is no service."
-                    )
-
-
-def _images(subject: Subject) -> Iterator[Finding]:
-    built: set[str] = set()
-    for job in workflow_jobs(subject):
-        for index, step in enumerate(job.steps):
-            if "build-push-action" not in str(step.get("uses")):
-                continue
-            text = str(mapping(step.get("with")).get("tags", ""))
-            everything = f"{text} {job.body.get('env')} {[other.get('with') for other in job.steps]} {job.script}"
-            if mapping(step.get("with")).get("push") not in (None, False, "false") and not re.search(
-                r"github\.sha|GITHUB_SHA|type=sha|push-by-digest", everything
-            ):
-                yield RULES.at("image-sha", job.document.file, job.step_line(index), "No tag holds the commit.")
-            built |= set(re.findall(r"(ghcr\.io/[\w./-]+?)(?=[:@\s'\"]|$)", everything))
-    for item in kubernetes_objects(subject):
-        for container, line in item.containers("initContainers", "containers"):
-            name = re.split(r"[:@]", str(container.get("image", "")))[0]
-            if built and name.startswith("ghcr.io/") and name not in built:
-                message = f"{name[:80]} is deployed; the workflow builds {', '.join(sorted(built))[:100]}."
-                yield RULES.at("image-name", item.file, line, message)
-
-
-def _code(subject: Subject, units: list[DeployUnit]) -> Iterator[Finding]:
-    sources = [path for path in subject.tree.files if path.endswith(_CORS_FILE)]
-    for path, text in readable(sources, subject.tree.text):
-        if (found := _CORS_ANY.search(text)) and _CORS_CREDENTIALS.search(text):
-            line = text.count("\n", 0, found.start()) + 1
-            yield RULES.at("cors", path, line, "Every origin is allowed together with credentials.")
-    for unit in units:
-        file = "vercel.json" if unit.path == "." else f"{unit.path}/vercel.json"
-        if file in subject.tree and unit.workers:
-            yield RULES.at("serverless-worker", file, 0, f"{unit.name} has a worker process.")
 
 
 def _regions(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from tools.devops.checks import compose, dockerfile, workflow
@@ -26,6 +26,7 @@ DATABASE_IMAGE = re.compile(r"(?:^|/)(postgres|mysql|mariadb|redis|valkey|mongo)
 _DEFAULT_PORT = re.compile(
     r"\$\{PORT:-(\d{2,5})\}|PORT['\"]?\s*(?:,|\|\||\?\?)\s*['\"]?(\d{2,5})|(?:localhost|127\.0\.0\.1):(\d{2,5})/"
 )
+_SCRIPT = re.compile(r"([\w-]+\.sh)\b")
 _PYTHON_OR_NODE = re.compile(r"(?:^|/)(python|node):(\d+(?:\.\d+)?)")
 
 
@@ -118,10 +119,17 @@ def _workflows(subject: Subject) -> Iterator[Claim]:
             script = str(step.get("run", ""))
             for health in HEALTH_URL.finditer(script):
                 yield Claim("health path", health[1], job.document.file, line)
-            if MIGRATION.search(script) and not job.tests:
+            if not job.tests and MIGRATION.search(_with_what_it_calls(subject, script, step)):
                 yield Claim("migration", "workflow", job.document.file, line)
             for service in re.finditer(r"railway up\b[^\n]*?(?:--service|-s)[= ]\"?([\w-]+)", script):
                 yield Claim("railway service", service[1], job.document.file, line)
+
+
+def _with_what_it_calls(subject: Subject, script: str, step: Mapping[str, object]) -> str:
+    """A step's script, the variables it gets, and the project's shell scripts that it names."""
+    called = subject.tree.named(*_SCRIPT.findall(script))
+    scripts = (text for _path, text in readable(called, subject.tree.text))
+    return "\n".join([script, *map(str, mapping(step.get("env")).values()), *scripts])
 
 
 def _kubernetes(subject: Subject) -> Iterator[Claim]:
