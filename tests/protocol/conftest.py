@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import queue
 import subprocess
 import sys
 import threading
-import venv
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,9 +19,9 @@ from typing import Any
 import pytest
 
 from agent.testing import FakeMessagesServer
+from tests.environments import separate_environment
 
 SDK_VERSION = "0.2.187"
-_CACHE = Path(__file__).parents[2] / ".cache"
 _WAIT = 30.0
 
 Json = dict[str, Any]
@@ -32,18 +30,8 @@ Json = dict[str, Any]
 @pytest.fixture(scope="session")
 def sdk() -> Any:
     """The package `claude_agent_sdk`, from an environment of its own; the source distribution holds no program."""
-    home = _CACHE / f"sdk-{SDK_VERSION}"
-    _CACHE.mkdir(exist_ok=True)
-    with (_CACHE / "sdk.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / "ready").exists():
-            venv.create(home, with_pip=True, clear=True)
-            command = [str(home / "bin" / "pip"), "install", "--quiet", "--no-binary", "claude-agent-sdk"]
-            done = subprocess.run([*command, f"claude-agent-sdk=={SDK_VERSION}"], capture_output=True, text=True)
-            if done.returncode != 0:
-                report = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-                report(f"claude-agent-sdk could not be installed: {done.stderr[-300:]}")
-            (home / "ready").touch()
+    package = ["--no-binary", "claude-agent-sdk", f"claude-agent-sdk=={SDK_VERSION}"]
+    home = separate_environment(f"sdk-{SDK_VERSION}", package)
     sys.path.append(str(next(home.glob("lib/python*/site-packages"))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its dependencies' own
