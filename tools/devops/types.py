@@ -107,7 +107,8 @@ class DeployUnit:
     linters need, None where `install` does. `env` holds names only. `services` holds the
     backing services the code needs (`postgres`, `mysql`, `redis`, `mongodb`, `rabbitmq`, `s3`, ...). `entry` is the
     application object or file (`app.main:app`, `dist/main.js`). `files` lists the paths (relative to `path`) a build
-    needs first: manifests and lock files. `ready` maps readiness subjects (`health`, `liveness`, `metrics`, `sigterm`,
+    needs first: manifests and lock files. An entry of `cron` without `schedule` is a program that a scheduler is meant
+    to start; when is for the SPEC to say. `ready` maps readiness subjects (`health`, `liveness`, `metrics`, `sigterm`,
     `json_logs`, `migrations`) to whether the code has them.
     """
 

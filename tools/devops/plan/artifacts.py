@@ -13,6 +13,7 @@ from tools.devops.handovers import partners
 from tools.devops.plan.clouds import cloud_files
 from tools.devops.plan.image import image_of
 from tools.devops.plan.names import deployable, joined, platform_for, serves, slugs, uses_image, workspace
+from tools.devops.plan.schedule import requirements_of
 from tools.devops.plan.services import services_for
 from tools.devops.platform import platform_of
 from tools.devops.types import ArtifactPlan, Decision, DeployUnit, Project, Spec
@@ -24,6 +25,11 @@ WORKFLOW = ".github/workflows/ci-cd.yml"
 _COMMON = "do-workflow-project/templates"
 _RAILWAY = "do-platform-railway/templates"
 _VERCEL = "do-platform-vercel/templates"
+SCHEDULERS = {
+    f"{_RAILWAY}/railway.py.j2": "railway",
+    f"{_COMMON}/kubernetes/unit.yaml.j2": "kubernetes",
+}
+"""Templates that hold the schedules of a unit's programs, with their platform."""
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 # Words in a requirement that an artifact of the kind answers, English and Korean.
@@ -51,7 +57,9 @@ def artifacts_of(
     """Every file to write, in the order in which it makes sense to write them."""
     units = deployable(project)
     return tuple(
-        ArtifactPlan(kind, path, template, unit, why, _requirements(spec, kind))
+        ArtifactPlan(
+            kind, path, template, unit, why, _requirements(spec, kind, _starts(units, decisions, template, unit))
+        )
         for kind, path, template, unit, why in (
             *_containers(project, spec, units, decisions),
             *_platforms(project, units, decisions),
@@ -180,13 +188,21 @@ def _handovers(units: Sequence[DeployUnit]) -> Iterator[Entry]:
         yield "handover", path, HANDOVER, ".", f"what {partner} must know and do"
 
 
-def _requirements(spec: Spec | None, kind: str) -> tuple[str, ...]:
-    """Ids of the requirements whose text the artifact answers, at most 12."""
+def _requirements(spec: Spec | None, kind: str, scheduling: Sequence[DeployUnit]) -> tuple[str, ...]:
+    """Ids of the requirements that the artifact answers by its words, or by starting the programs of `scheduling`."""
     pattern = _ANSWERS.get(kind)
     if spec is None or pattern is None:
         return ()
     found = re.compile(pattern, re.IGNORECASE)
-    return tuple(r.id for r in spec.requirements if found.search(r.text))[:12]
+    worded = [r.id for r in spec.requirements if found.search(r.text)][:12]
+    return tuple(dict.fromkeys([*worded, *requirements_of(scheduling, spec)]))
+
+
+def _starts(units: Sequence[DeployUnit], decisions: Sequence[Decision], template: str, path: str) -> list[DeployUnit]:
+    """The units whose scheduled programs a file of this template starts; `path` is the unit it is for, or "."."""
+    platform = SCHEDULERS.get(template)
+    mine = [u for u in units if platform and platform_for(decisions, u) == platform]
+    return [u for u in mine if path in (".", u.path)]
 
 
 def platform_secrets(decisions: Sequence[Decision], units: Sequence[DeployUnit]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from tools.devops.plan.environment import ignored_names, region_of
 from tools.devops.plan.image import image_of, is_static, runtime_of
-from tools.devops.plan.names import TWO_FROM, deployable, platform_for, serves, stated, uses_image
+from tools.devops.plan.names import TWO_FROM, deployable, fields, platform_for, serves, stated, uses_image
+from tools.devops.plan.schedule import jobs_of, unserved
 from tools.devops.plan.services import services_of, unknown_services
 from tools.devops.platform import fact, platform_of
 from tools.devops.types import Decision, DeployUnit, Project, Spec
@@ -80,6 +81,8 @@ def _of_project(
     if cost.get("within_budget") is False:
         yield "budget", {"monthly": cost["monthly"], "budget": cost["budget"]}
     yield from _of_goals(project, spec)
+    for schedule, text in unserved(deployable(project), spec):
+        yield ("job_without_program" if schedule else "job_without_time"), {"schedule": schedule, "text": text}
     if names := ignored_names(project):
         yield "ignored_names", {"names": ", ".join(repr(n) for n in names)}
 
@@ -109,6 +112,10 @@ def _of_unit(unit: DeployUnit, spec: Spec | None, decisions: Sequence[Decision])
         yield "no_health", {"unit": unit.name}
     if platform.id == "kubernetes" and serves(unit) and not unit.liveness_path and not is_static(unit):
         yield "no_liveness", {"unit": unit.name}
+    timed = {fields(job, "command") for job in jobs_of(unit, spec)}
+    for job in unit.cron:
+        if (command := fields(job, "command")) and command not in timed:
+            yield "program_without_time", {"unit": unit.name, "command": command}
     if not unit.test:
         yield "no_tests", {"unit": unit.name}
     if platform.id in ("vercel", "netlify") and (needed := services_of(unit, spec)):

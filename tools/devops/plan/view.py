@@ -32,6 +32,7 @@ from tools.devops.plan.names import (
 )
 from tools.devops.plan.pipeline import Checks, checks_of
 from tools.devops.plan.regions import regions
+from tools.devops.plan.schedule import jobs_of
 from tools.devops.plan.services import Service, services_for, services_of
 from tools.devops.platform import Platform, facts, platform_of
 from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
@@ -217,7 +218,7 @@ def _unit_view(unit: DeployUnit, name: str, plan: Plan, spec: Spec | None, proje
         command=command,
         dev_command=_dev_command(command),
         workers=_processes(unit.workers, name, port),
-        crons=_processes(unit.cron, name, port),
+        crons=_processes(jobs_of(unit, spec), name, port),
         checks=checks_of(unit, spec),
         replicas=replica_range(spec, platform.id),
     )

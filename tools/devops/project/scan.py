@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from tools.devops.project.jobs import with_jobs
 from tools.devops.project.languages import Found, Sign
 from tools.devops.project.platforms import default_branch, existing_files, file_platforms, platform_signs
 from tools.devops.project.ports import fixed_port, port_in_code
@@ -58,6 +59,7 @@ def _complete(tree: Tree, found: Found, nested: frozenset[str]) -> DeployUnit:
     unit = replace(
         unit,
         port=port,
+        cron=with_jobs(unit, folder),
         env=tuple(sorted(names_read(folder))),
         services=tuple(sorted(services_of(folder, found.packages)))
         if found.sign >= Sign.RUNS or unit.kind == "library"
