@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agent.hooks import Handler
     from agent.mcp import Servers
     from agent.permissions import Mode, Rules
+    from agent.sitting import Sitting
     from agent.skills import Skill
     from agent.workflow.run import WorkflowRun
 
@@ -48,7 +49,8 @@ class Agent:
     are further texts for the system prompt (CLAUDE.md and the like); `directories` are further working directories;
     `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them. `siblings` says
     whether delegation starts agents here or leaves the run as typed requests, as it must when this run was itself
-    spawned; `agents` are those besides the built-in ones, trusted ones only.
+    spawned; `agents` are those besides the built-in ones, trusted ones only. `sitting` is kept by a surface whose
+    session lasts for several runs.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -69,6 +71,7 @@ class Agent:
     notices: Sequence[str] = ()
     siblings: Literal["start", "request"] = "start"
     agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
+    sitting: Sitting | None = None
 
     def start(
         self,
@@ -139,7 +142,7 @@ class Run:
             try:
                 result = await drive(talk)
             finally:
-                await release(talk)
+                await release(talk, setup.sitting)
             self._result = setup.conclude(result)
         except SessionError as error:
             self._result = Failed(session_id=setup.session_id, kind="storage", reason=str(error))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent import carried
 from agent.askers import Headless, Recorded
 from agent.budget import Ledger
 from agent.calls import CallRunner
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from agent.delegation.router import Router
     from agent.hooks import Hooks
     from agent.permissions import PermissionEngine
+    from agent.sitting import Sitting
     from agent.skills import Skill
     from agent.workflow.run import WorkflowRun
 
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
-_FILES_READ = "files.json"  # beside the journal: digests of what was read, for the next turn
 """Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
 
 
@@ -55,6 +55,10 @@ class Setup:
         self._journal: Journal | None = None
         self._delegator: Requests | Router = Requests()
         self.session_id = ""
+
+    @property
+    def sitting(self) -> Sitting | None:
+        return self._agent.sitting
 
     def emit(self, event: Event) -> None:
         """Journal first, then show: what a surface has seen is on disk."""
@@ -140,7 +144,11 @@ class Setup:
             self._attach(self._workflow, talk, context, restored, asker)
         if restored is not None:
             _take_over(talk, restored)
-            _know_files(context)
+            carried.load(context, directory)
+        if agent.sitting is not None:
+            talk.begins = agent.sitting.begins(self.session_id, talk.begins if restored else None)
+            if talk.begins is None:
+                context.env = {**context.env, **agent.sitting.environment}
         return talk
 
     def _delegate_to(
@@ -256,37 +264,28 @@ def _may_read(calls: CallRunner, path: Path) -> bool:
     return calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny"
 
 
-async def release(talk: Conversation) -> None:
-    """Close what the run opened: the model's connections, hooks and programs left in the background."""
+async def release(talk: Conversation, sitting: Sitting | None) -> None:
+    """Close what the run opened: the model's connections, hooks and programs left in the background.
+
+    In a `sitting` the session goes on: its end is the sitting's.
+    """
     await talk.model.aclose()
-    if talk.hooks is not None:
+    if sitting is not None:
+        sitting.keep(talk.session_id, talk.exported, talk.hooks)
+    elif talk.hooks is not None:
         await talk.hooks.session_end("other")
+    if talk.hooks is not None:
         await talk.hooks.aclose()
     context = talk.calls.context
-    if "files" in context.state:
-        from tools.files.ledger import dump
-
-        (context.scratch.parent / _FILES_READ).write_text(json.dumps(dump(context)))
+    carried.save(context, context.scratch.parent)
     if "shell" in context.state:
         from tools.shell import shell
 
         await shell(context).aclose()
 
 
-def _know_files(context: ToolContext) -> None:
-    """What an earlier turn read may be edited in this one. A damaged list costs no more than reading again."""
-    place = context.scratch.parent / _FILES_READ
-    if not place.exists():
-        return
-    from tools.files.ledger import load
-
-    try:
-        load(context, json.loads(place.read_text()))
-    except (OSError, ValueError, TypeError, AttributeError):
-        return
-
-
 def _take_over(talk: Conversation, restored: Restored) -> None:
+    talk.begins = "resume"
     talk.history.extend(restored.history)
     talk.settled = restored.settled
     talk.turn = restored.turns

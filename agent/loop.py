@@ -67,7 +67,8 @@ class Conversation:
     """One agent's conversation: its model, its frozen prefix, its history and whoever takes part.
 
     `prompt` is what starts or continues it. `emit` receives every event (the journal is behind it). `settled` holds
-    results for calls a crash left open.
+    results for calls a crash left open. `begins` is why the session begins with this run, None when it goes on;
+    `exported` is what its hooks then export to shell commands.
     """
 
     session_id: str
@@ -86,6 +87,8 @@ class Conversation:
     options: Mapping[str, Any] = field(default_factory=dict)
     agent_id: str | None = None
     turn: int = 0
+    begins: str | None = "startup"
+    exported: Mapping[str, str] = field(default_factory=dict)
 
     def append(self, role: str, content: str | list[Json]) -> None:
         """Add a message to the history, for good."""
@@ -144,11 +147,12 @@ async def _begin(talk: Conversation) -> str | None:
     if talk.hooks is not None:
         judge = talk.calls.judge
         if talk.agent_id is not None:
-            began = await talk.hooks.subagent_start()
-        else:
-            began = await talk.hooks.session_start("resume" if talk.history else "startup", talk.model.id)
-        judge.note(began)
-        talk.calls.context.env = {**talk.calls.context.env, **began.environment}
+            judge.note(await talk.hooks.subagent_start())
+        elif talk.begins is not None:
+            began = await talk.hooks.session_start(talk.begins, talk.model.id)
+            judge.note(began)
+            talk.exported = began.environment
+            talk.calls.context.env = {**talk.calls.context.env, **began.environment}
         if talk.prompt and talk.agent_id is None:
             outcome = await talk.hooks.user_prompt(talk.prompt)
             judge.note(outcome)

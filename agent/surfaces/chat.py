@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from agent.api import Run
+from agent.api import Agent, Run
 from agent.budget import Limits
 from agent.events import Event, ModelEvent, RetryScheduled
 from agent.result import NeedsInput, Result
+from agent.sitting import Sitting
 from agent.surfaces.configured import ask_for_trust, configured_agent
 from agent.surfaces.progress import describe
 from agent.surfaces.run import summary
@@ -75,7 +76,14 @@ async def _talk(args: argparse.Namespace) -> int:
         asker=terminal,
         trust=args.trust or ask_for_trust(args.directory),
     )
-    session, text = args.resume, args.text
+    agent.sitting = Sitting()
+    try:
+        return await _converse(agent, terminal, args.resume, args.text)
+    finally:
+        await agent.sitting.end("prompt_input_exit")
+
+
+async def _converse(agent: Agent, terminal: Terminal, session: str | None, text: str | None) -> int:
     print(f"expert-devops · {_HELP}")
     while True:
         try:

@@ -35,7 +35,7 @@ async def test_a_later_turn_edits_what_an_earlier_one_read(
     assert path.read_text() == after
 
 
-@pytest.mark.parametrize("damage", ["", "[1]", '{"a": 1}', '{"a": "zz"}'])
+@pytest.mark.parametrize("damage", ["", "[1]", '{"cwd": 1}', '{"cwd": "/", "files": {"a": "zz"}}'])
 async def test_a_damaged_list_of_files_only_asks_to_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
@@ -45,7 +45,7 @@ async def test_a_damaged_list_of_files_only_asks_to_read_again(
     path = project / "a.txt"
     path.write_text("one\n")
     first = await turn(project, [[call("Read", file_path=str(path))], "Read."])
-    (kept,) = (tmp_path / "home").rglob("files.json")
+    (kept,) = (tmp_path / "home").rglob("carried.json")
     kept.write_text(damage)
     edit = call("Edit", file_path=str(path), old_string="one", new_string="two")
     await turn(project, [[edit], "Done."], resume=first.session_id)

@@ -433,3 +433,18 @@ def test_a_file_read_in_one_turn_may_be_edited_in_the_next(start: Any, served: A
     program.user("Edit it.")
     program.finish()
     assert path.read_text() == "two\n"
+
+
+def test_hooks_on_a_session_run_once_however_many_turns(start: Any, served: Any, project: Path) -> None:
+    log = project / "log"
+    hook = [{"hooks": [{"type": "command", "command": f"cat >> {log}; echo >> {log}"}]}]
+    settings = json.dumps({"hooks": {"SessionStart": hook, "SessionEnd": hook}})
+    program = start(served(["One.", "Two.", "Three."]), "--model=claude-sonnet-5-5", f"--settings={settings}")
+    for prompt in ("One", "Two", "/clear", "Three"):
+        program.user(prompt)
+        program.until("result")
+    assert program.finish() == 0
+    ran = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry.get("source") or entry.get("reason") for entry in ran] == ["startup", "clear", "clear", "other"]
+    first, second = [entry["session_id"] for entry in ran[1:3]]
+    assert first != second

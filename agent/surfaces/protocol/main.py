@@ -77,7 +77,7 @@ class _Process:
             await self.session.turn(frame)
         for task in list(self._requests.values()):
             await asyncio.gather(task, return_exceptions=True)
-        await self.session.parts.aclose()
+        await self.session.aclose()
         if self._signal is not None:
             return _EXIT_CODES[signal.Signals(self._signal)]
         return 1 if self.session.last_is_error else 0

@@ -16,6 +16,7 @@ from agent.api import Agent, Run
 from agent.events import Event, RunStarted
 from agent.result import Completed, Failed, Interrupted, Result
 from agent.session.journal import list_sessions, new_session_id, session_directory
+from agent.sitting import Sitting
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.errors import explain as explain_known
 from agent.surfaces.flags import Flags
@@ -35,6 +36,7 @@ class Session:
         self.host = Host(self.wire.send_whole)
         self.parts = Assembly(flags, env, self.host, current_call=self._current_call, interrupt=self.interrupt)
         self.parts.grants.changed = self._permissions_changed
+        self.sitting = Sitting()
         self.frames: deque[Json] = deque()
         self.session_id = ""
         self.started: RunStarted | None = None
@@ -89,8 +91,9 @@ class Session:
             self._held.append(text)
             return None
         if text.strip() == "/clear" and not frame.get("client_composed"):
-            return self._clear()
+            return await self._clear()
         agent = await self.parts.ready()
+        agent.sitting = self.sitting
         if self._stopped():
             return Interrupted(session_id=self._known_id())
         run = self._run = self._start(agent, "\n\n".join([*self._held, text]))
@@ -118,8 +121,14 @@ class Session:
             self._write(message)
         self.last_usage = turn.last_usage or self.last_usage
 
-    def _clear(self) -> Result:
+    async def aclose(self) -> None:
+        """The host has left: the session ends, connections are closed, servers stopped."""
+        await self.sitting.end("other")
+        await self.parts.aclose()
+
+    async def _clear(self) -> Result:
         """`/clear`: the conversation stays as it is on disk, and a new one begins."""
+        await self.sitting.end("clear")
         old, self.session_id, self._resume = self._known_id(), "", None
         self._next_id = new_session_id()
         reset = {"type": "conversation_reset", "new_conversation_id": self._next_id, "trigger": "clear"}
