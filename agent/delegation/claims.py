@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.workflow.written import files_of
 from tools.paths import within
 from tools.tool import Effect, Tool, ToolContext, ToolError, ToolResult
 
@@ -78,16 +79,5 @@ class ClaimingTool:
             self.claims.take(self.agent_id, path, self.above)
         result = await self.inner.invoke(ctx, raw)
         if not result.is_error and result.data.get("written", True):
-            self.written.update(dict.fromkeys(_files(ctx, target, result.data)))
+            self.written.update(dict.fromkeys(files_of(ctx.root, result.data)))
         return result
-
-
-def _files(ctx: ToolContext, target: str | None, data: Mapping[str, Any]) -> list[str]:
-    """What was written, relative to the workspace: the changes a tool lists, else its target."""
-    changes = data.get("changes")
-    if isinstance(changes, list):
-        return [str(change["path"]) for change in changes if isinstance(change, Mapping) and "path" in change]
-    if target is None:
-        return []
-    path = ctx.resolve(target)
-    return [path.relative_to(ctx.root).as_posix() if path.is_relative_to(ctx.root) else str(path)]

@@ -6,7 +6,8 @@ await servers.start()                  # never raises, never hangs: a bad server
 tools = with_servers(builtin_tools(), servers)
 """
 
-from agent.mcp.client import Servers, with_servers
+from agent.mcp.client import Servers
 from agent.mcp.config import Found, ServerConfig, find_servers
+from agent.mcp.resources import with_servers
 
 __all__ = ["Found", "ServerConfig", "Servers", "find_servers", "with_servers"]

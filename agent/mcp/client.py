@@ -25,7 +25,7 @@ from agent.mcp.forms import Language
 from agent.mcp.pins import Pins
 from agent.names import fold
 from tools.text import clean
-from tools.tool import Effect, Tool, ToolContext, ToolError, ToolResult
+from tools.tool import Effect, ToolContext, ToolError, ToolResult
 
 Json = dict[str, Any]
 
@@ -238,28 +238,6 @@ class Servers:
     async def aclose(self) -> None:
         """Stop all servers. Safe to call twice."""
         await asyncio.gather(*(server.aclose() for server in self.all.values()))
-
-
-def with_servers(builtin: Mapping[str, Tool], servers: Servers) -> dict[str, Tool]:
-    """Built-in tools and those of servers, with the tools to reach resources and prompts where a server has some.
-
-    A server that the user configured replaces built-in tools of its name; a project's server never does.
-    """
-    from agent.mcp.resources import RESOURCE_TOOLS
-
-    tools = dict(builtin)
-    known = {fold(name): name for name in builtin}
-    for tool in servers.tools:
-        shadowed = known.get(fold(tool.name))
-        if shadowed is not None and tool.server.config.scope == "project":
-            tool.server.notices.append(f"{tool.name} of a project's MCP server does not replace the built-in tool.")
-            continue
-        if shadowed is not None:
-            del tools[shadowed]
-        tools[tool.name] = tool
-    if servers.all:
-        tools |= {tool.name: tool for tool in RESOURCE_TOOLS}
-    return tools
 
 
 def _plain(name: str) -> str:

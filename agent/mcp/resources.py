@@ -1,23 +1,23 @@
-"""What MCP servers hold besides tools: resources and prompts. The run's servers are in `ctx.state["mcp"]`."""
+"""What a run gets of its MCP servers: their tools, and ways to their resources and prompts (`ctx.state["mcp"]`)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from agent.mcp.client import Servers
 from agent.mcp.connection import Connection, reason_of
 from agent.mcp.content import marked, resource_text, to_blocks
+from agent.names import fold
 from tools.text import clean
 from tools.tool import Tool, ToolContext, ToolError, ToolResult, tool
 
 if TYPE_CHECKING:
     from mcp import Client
-
-    from agent.mcp.client import Servers
 
 _SECONDS = 60.0
 _LIMIT = 100_000
@@ -94,6 +94,26 @@ async def get_prompt(
 
 
 RESOURCE_TOOLS: tuple[Tool, ...] = (list_resources, read_resource, list_prompts, get_prompt)
+
+
+def with_servers(builtin: Mapping[str, Tool], servers: Servers) -> dict[str, Tool]:
+    """Built-in tools and those of servers, with the tools to reach resources and prompts where a server has some.
+
+    A server that the user configured replaces built-in tools of its name; a project's server never does.
+    """
+    tools = dict(builtin)
+    known = {fold(name): name for name in builtin}
+    for tool in servers.tools:
+        shadowed = known.get(fold(tool.name))
+        if shadowed is not None and tool.server.config.scope == "project":
+            tool.server.notices.append(f"{tool.name} of a project's MCP server does not replace the built-in tool.")
+            continue
+        if shadowed is not None:
+            del tools[shadowed]
+        tools[tool.name] = tool
+    if servers.all:
+        tools |= {tool.name: tool for tool in RESOURCE_TOOLS}
+    return tools
 
 
 def _servers(ctx: ToolContext) -> Servers:

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from agent.api import Agent, Run, result_json
 from agent.askers import Headless
@@ -19,6 +20,7 @@ from agent.session.resume import restore
 from agent.surfaces.configured import answers_of, configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.progress import progress_for
+from agent.surfaces.proposing import Proposing
 from agent.workflow.report import to_markdown
 from agent.workflow.run import WorkflowRun
 from tools.text import clean
@@ -33,6 +35,7 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answers", metavar="FILE", help="YAML or JSON file with answers to the questions of step 2")
     parser.add_argument("--yes", action="store_true", help="take documented defaults; they are shown as assumptions")
     parser.add_argument("--dry-run", action="store_true", help="show diffs, write nothing")
+    parser.add_argument("--pr", action="store_true", help="propose what a verified run wrote as a pull request")
     parser.add_argument("--steps", default="1-8", metavar="N[-M]", help="which steps to run (default: 1-8)")
     parser.add_argument("--resume", metavar="SESSION", help="continue a session that was stopped")
     parser.add_argument("--trust", action="store_true", help="trust this folder's own hooks, rules, agents and servers")
@@ -52,9 +55,15 @@ def run(args: argparse.Namespace) -> int:
         asker=Headless(answers, take_defaults=args.yes),
         trust=args.trust,
     )
+    proposing = Proposing.prepare(workflow) if args.pr else None
     result = asyncio.run(_follow(agent, workflow, args.resume, args.output_format))
-    _print_result(result, args.output_format)
-    return exit_code(result)
+    if proposing is not None:
+        proposing.carry_out(result)
+    _print_result(result, args.output_format, proposing.outcome if proposing is not None else None)
+    if proposing is None:
+        return exit_code(result)
+    print(proposing.line, file=sys.stderr)
+    return exit_code(result) or int(proposing.failed)
 
 
 def _fresh(args: argparse.Namespace) -> WorkflowRun:
@@ -111,9 +120,12 @@ def _print_event(event: Event) -> None:
     print(json.dumps(started, ensure_ascii=False), flush=True)
 
 
-def _print_result(result: Result, output: str) -> None:
+def _print_result(result: Result, output: str, proposed: dict[str, Any] | None) -> None:
     if output == "json":
-        print(json.dumps(result_json(result), ensure_ascii=False, indent=2))
+        extra = {"pull_request": proposed} if proposed is not None else {}
+        print(json.dumps(result_json(result) | extra, ensure_ascii=False, indent=2))
+    elif output == "stream-json" and proposed is not None:
+        print(json.dumps({"type": "pull_request", **proposed}, ensure_ascii=False), flush=True)
     if output != "text":
         return
     if result.report:

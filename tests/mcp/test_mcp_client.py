@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from agent import Agent
-from agent.mcp.client import McpTool, Servers, with_servers
+from agent.mcp.client import McpTool, Servers
 from agent.mcp.config import ServerConfig
 from agent.mcp.pins import Pins
-from agent.mcp.resources import get_prompt, list_prompts, list_resources, read_resource
+from agent.mcp.resources import get_prompt, list_prompts, list_resources, read_resource, with_servers
 from agent.permissions import Rules
 from agent.testing import ScriptedModel, call
 from tests.mcp.peers import odd, stdio

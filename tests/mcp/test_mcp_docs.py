@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.mcp.client import Servers, with_servers
+from agent.mcp.client import Servers
 from agent.mcp.pins import Pins
+from agent.mcp.resources import with_servers
 from tests.mcp.peers import stdio
 from tools.docs import DOCS_TOOLS, DocsSettings, query_docs, resolve_library_id, search_packs
 from tools.secrets import Redactor

@@ -156,16 +156,21 @@ def _value(text: str) -> str:
     return value if "\\" not in value and '"' not in value else ""
 
 
+def checkout_root(root: Path) -> Path | None:
+    """The top of the repository around `root`; None where there is none."""
+    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
+
+
 def _config_file(root: Path) -> Path | None:
     """The configuration of the repository around `root`; a worktree's `.git` is a file that names its directory."""
-    for folder in (root, *root.parents):
-        git = folder / ".git"
-        if git.is_dir():
-            return git / "config"
-        if git.is_file():
-            directory = folder / _line(git).removeprefix("gitdir:").strip()
-            return directory / (_line(directory / "commondir") or ".") / "config"
-    return None
+    folder = checkout_root(root)
+    if folder is None:
+        return None
+    git = folder / ".git"
+    if git.is_dir():
+        return git / "config"
+    directory = folder / _line(git).removeprefix("gitdir:").strip()
+    return directory / (_line(directory / "commondir") or ".") / "config"
 
 
 def _line(path: Path) -> str:

@@ -1,0 +1,96 @@
+"""A verified run as a pull request: the files it wrote in one commit on a branch of its own, its report as the text."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.workflow.report import to_markdown
+from tools.github import FileChange, PullRequest, open_pull_request
+from tools.github.hub import hub_of
+from tools.github.settings import GitHubSettings, checkout_root
+from tools.text import cap, clean
+from tools.tool import ToolContext, ToolError, child_environment
+
+_MOST_BODY = 60_000  # GitHub takes 65,536 characters
+_GIT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a project's proposals go. `folder` is the project inside the checkout `top`, empty at its root."""
+
+    ctx: ToolContext
+    repository: str
+    top: Path
+    folder: str
+
+    def branch(self, spec: str | None) -> str:
+        """The branch of a project's proposals: the same each time, so that a later run renews its own."""
+        words = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, (spec, self.folder))).lower()).strip("-")
+        return f"expert-devops/{words or 'deployment'}"
+
+    def place(self, path: str) -> str:
+        """A path of the project as the repository has it."""
+        return f"{self.folder}/{path}" if self.folder else path
+
+
+def destination(root: Path, env: Mapping[str, str]) -> Destination:
+    """Where proposals of the project at `root` go: its `origin`. Raises `ToolError` where that is not on GitHub."""
+    ctx = ToolContext.at(root)
+    ctx.state["github"] = settings = GitHubSettings.from_environment(env)
+    repositories = hub_of(ctx).repositories
+    top = checkout_root(ctx.root)
+    if not repositories or top is None:
+        raise ToolError(
+            f"{root} has no remote `origin` on {settings.web_host}, so there is nowhere to propose changes to. Add one "
+            "(git remote add origin URL), or set GITHUB_API_URL for a GitHub Enterprise Server."
+        )
+    folder = ctx.root.relative_to(top).as_posix()
+    return Destination(ctx, next(iter(repositories)), top, "" if folder == "." else folder)
+
+
+async def propose(
+    to: Destination, paths: Sequence[str], spec: str | None, report: Mapping[str, object]
+) -> PullRequest | None:
+    """Open or renew the pull request with these files of the project. None: `main` holds them all already.
+
+    Raises `ToolError`: no token, no permission, or a file that somebody else changed meanwhile.
+    """
+    if not paths:
+        return None
+    places = [to.place(path) for path in paths]
+    files = [FileChange.read(to.top, place) for place in places]
+    known = await asyncio.to_thread(committed, to.top, places)
+    title = f"Make {spec or to.folder or to.repository.split('/')[1]} deployable"
+    body = cap(as_body(to_markdown(report)), _MOST_BODY, note="the whole report is in the run's output")
+    return await open_pull_request(to.ctx, to.repository, to.branch(spec), files, title, body, known=known)
+
+
+def as_body(markdown: str) -> str:
+    """Text that notifies nobody and closes nothing: names and numbers in it come from files, not from the user."""
+    return re.sub(r"`[^`]*`|([@#])(?=\w)", lambda found: f"{found[0]}\u2060" if found[1] else found[0], markdown)
+
+
+def committed(top: Path, paths: Sequence[str]) -> dict[str, str]:
+    """The blobs of these paths in the checkout's last commit, if there is one; absent paths are left out."""
+    try:
+        done = subprocess.run(
+            ["git", "--literal-pathspecs", "ls-tree", "-z", "HEAD", "--", *paths],
+            cwd=top,
+            env=child_environment(),
+            capture_output=True,
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"git could not tell what the last commit of {top} holds: {type(error).__name__}.") from error
+    if done.returncode and b"HEAD" not in done.stderr:  # without a commit there is no HEAD
+        said = clean(done.stderr.decode("utf-8", "replace")).strip().split("\n")[0]
+        raise ToolError(f"git could not tell what the last commit of {top} holds: {said}")
+    entries = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\0") if line)
+    return {path: facts.split()[2] for facts, _, path in entries}
