@@ -103,14 +103,14 @@ def with_servers(builtin: Mapping[str, Tool], servers: Servers) -> dict[str, Too
     """
     tools = dict(builtin)
     known = {fold(name): name for name in builtin}
-    for tool in servers.tools:
-        shadowed = known.get(fold(tool.name))
-        if shadowed is not None and tool.server.config.scope == "project":
-            tool.server.notices.append(f"{tool.name} of a project's MCP server does not replace the built-in tool.")
+    for offered in servers.tools:
+        shadowed = known.get(fold(offered.name))
+        if shadowed is not None and offered.server.config.scope == "project":
+            offered.server.notices.append(f"{offered.name} of a project's MCP server does not replace the built-in tool.")
             continue
         if shadowed is not None:
             del tools[shadowed]
-        tools[tool.name] = tool
+        tools[offered.name] = offered
     if servers.all:
         tools |= {tool.name: tool for tool in RESOURCE_TOOLS}
     return tools
