@@ -106,7 +106,8 @@ def with_servers(builtin: Mapping[str, Tool], servers: Servers) -> dict[str, Too
     for offered in servers.tools:
         shadowed = known.get(fold(offered.name))
         if shadowed is not None and offered.server.config.scope == "project":
-            offered.server.notices.append(f"{offered.name} of a project's MCP server does not replace the built-in tool.")
+            said = f"{offered.name} of a project's MCP server does not replace the built-in tool."
+            offered.server.notices.append(said)
             continue
         if shadowed is not None:
             del tools[shadowed]
