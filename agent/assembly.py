@@ -200,11 +200,10 @@ class Setup:
         common = {
             "session_id": self.session_id,
             "transcript_path": str(directory / JOURNAL),
-            "permission_mode": self._agent.mode,
         }
         handlers = tuple(self._agent.hooks)
         runner = HookRunner(handlers=handlers, root=cwd, scratch=context.scratch, redactor=redactor)
-        return Hooks(runner=runner, common=lambda: common | {"cwd": str(context.cwd)})
+        return Hooks(runner=runner, common=lambda: common, attended=not isinstance(self._agent.asker, Headless))
 
     def _briefs(self) -> list[str]:
         """What this run adds to the system prompt: that nobody can answer, and the steps of a workflow."""

@@ -7,7 +7,6 @@ call that writes files, waits for a person or closes a step runs alone, after ev
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -54,6 +53,10 @@ class CallRunner:
     def __post_init__(self) -> None:
         self.context.progress = self.progress
         self.judge = Judge(self.engine, self.context, self.emit, self.agent_id, self.hooks)
+        if self.hooks is not None:
+            self.hooks.serve(
+                self.emit, lambda: {"cwd": str(self.context.cwd), "permission_mode": self.permissions.mode}
+            )
 
     @property
     def permissions(self) -> PermissionEngine:
@@ -85,6 +88,9 @@ class CallRunner:
         for group in _groups([call for call in calls if call.id not in results]):
             finished = await self._together(group)
             results.update(zip((call.id for call in group), finished, strict=True))
+        if self.hooks is not None and calls:
+            responses = [(call, results[call.id].get("content")) for call in calls]
+            self.judge.note(await self.hooks.post_batch(responses))
         reminders, self.judge.reminders = self.judge.reminders, []
         return [*(results[call.id] for call in calls), *({"type": "text", "text": text} for text in reminders)]
 
@@ -162,15 +168,16 @@ class CallRunner:
 
     async def _afterwards(self, call: Call, result: ToolResult, seconds: float) -> ToolResult:
         """What hooks make of a result: they may replace what the model reads, or add to it."""
+        from agent.hooks import replaced_output
+
         assert self.hooks is not None  # noqa: S101 - asked by the caller
         if result.is_error:
             outcome = await self.hooks.post_tool_failure(call, str(result.content), seconds=seconds)
         else:
             outcome = await self.hooks.post_tool(call, result, seconds)
         self.judge.note(outcome)
-        if (replaced := outcome.fields.get("updatedToolOutput")) is not None:
-            text = replaced if isinstance(replaced, str) else json.dumps(replaced, ensure_ascii=False)
-            result = replace(result, content=text)
+        if (replaced := replaced_output(call.name, outcome)) is not None:
+            result = replace(result, content=replaced)
         if outcome.blocked and outcome.reason:
             self.judge.reminders.append(f"<system-reminder>\n{outcome.reason}\n</system-reminder>")
         return result

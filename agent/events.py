@@ -184,6 +184,28 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookRan(Event):
+    """One hook began (`outcome` is `started`) or ended (transient). `hook` is what it was run for: `PreToolUse:Bash`.
+
+    `kind` is what it is: a command, an http address, or a callback whose code lives in the host.
+    """
+
+    type: ClassVar[str] = "hook_ran"
+    transient: ClassVar[bool] = True
+    id: str
+    event: str
+    hook: str
+    name: str
+    where: str
+    kind: Literal["command", "http", "callback"]
+    outcome: Literal["started", "success", "error", "cancelled"]
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """Last event of a run: `status` and the whole result as JSON."""
 

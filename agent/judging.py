@@ -34,7 +34,7 @@ class Judge:
     """Decides calls for one agent. `denials` collects what was refused, `reminders` what hooks tell the model.
 
     `engine` makes the permission engine when the first call comes: a run that waits for its first answer need not have
-    loaded it. `stopped` is set when a hook ends the run.
+    loaded it.
     """
 
     engine: Callable[[], PermissionEngine]
@@ -44,7 +44,6 @@ class Judge:
     hooks: Hooks | None = None
     denials: list[Denial] = field(default_factory=list)
     reminders: list[str] = field(default_factory=list)
-    stopped: str | None = None
     repeats: RepeatGuard = field(default_factory=RepeatGuard)
     _engine: PermissionEngine | None = None
 
@@ -108,6 +107,8 @@ class Judge:
             self.note(outcome)
             if outcome.decision in ("allow", "deny"):
                 return self._changed(call, outcome.updated_input, outcome.decision, outcome.reason or decision.reason)
+            told = f"{call.name} waits for your permission."
+            self.note(await self.hooks.notification(told, "permission_prompt"))
         request = PermissionRequest(call.name, call.input, decision.reason, decision.suggestion, call.id, self.agent_id)
         answer = await self.context.asker.permission(request)
         if answer.behavior == "allow" and answer.rules:
@@ -131,11 +132,9 @@ class Judge:
         self._engine = self.permissions.with_rules(Rules.parse(allow=rules, source="session"))
 
     def note(self, outcome: HookOutcome) -> None:
-        """Keep what a hook says: context for the model, messages for the person, an end of the run."""
+        """Keep what a hook says: context for the model, messages for the person."""
         if text := outcome.reminder():
             self.reminders.append(text)
-        if outcome.stop is not None:
-            self.stopped = outcome.stop or "A hook stopped the run."
         for message in outcome.messages:
             self.emit(Notice(level="warning", text=message, agent_id=self.agent_id))
 

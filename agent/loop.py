@@ -26,7 +26,7 @@ from agent.events import (
     RetryScheduled,
     TurnStarted,
 )
-from agent.models.port import Model, ModelError, Request
+from agent.models.port import ERROR_NAMES, Model, ModelError, Request
 from agent.models.retry import Response, Retry, respond
 from agent.result import (
     Completed,
@@ -114,9 +114,10 @@ async def drive(talk: Conversation) -> Result:
     started = time.monotonic()
     repeats: dict[str, int] = {}
     try:
-        if (refused := await _begin(talk)) is not None:
-            return _finish(talk, started, Refused, by="permissions", reason=refused)
+        await _begin(talk)
         while True:
+            if talk.hooks is not None and (why := talk.hooks.ending.reason) is not None:
+                return _finish(talk, started, Refused, by="hook", reason=why, stop_reason="hook_stopped")
             if (limit := talk.ledger.exceeded()) is not None:
                 return _finish(talk, started, OutOfBudget, limit=limit[0], reason=limit[1])
             match await _turn(talk, started):
@@ -131,16 +132,23 @@ async def drive(talk: Conversation) -> Result:
     except Unanswered as question:
         return _finish(talk, started, NeedsInput, questions=question.questions)
     except ModelError as error:
-        return _finish(talk, started, Failed, kind=error.kind, reason=error.message, http_status=error.status)
+        return await _failed(talk, started, error)
     except asyncio.CancelledError:
         talk.emit(Notice(level="info", text="Interrupted.", agent_id=talk.agent_id))
         return _finish(talk, started, Interrupted)
 
 
-async def _begin(talk: Conversation) -> str | None:
+async def _failed(talk: Conversation, started: float, error: ModelError) -> Result:
+    if talk.hooks is not None:
+        name = ERROR_NAMES.get(error.kind, "unknown")
+        talk.calls.judge.note(await talk.hooks.stop_failure(name, error.message, last_text(talk.history)))
+    return _finish(talk, started, Failed, kind=error.kind, reason=error.message, http_status=error.status)
+
+
+async def _begin(talk: Conversation) -> None:
     """Settle what an earlier run left open, then add the prompt. The API wants results before any text.
 
-    Returns why the prompt was refused, when a hook did.
+    A prompt that a hook refuses is not added, and ends the run.
     """
     reminders: list[Json] = []
     talk.calls.judge.repeats.reset()
@@ -153,11 +161,14 @@ async def _begin(talk: Conversation) -> str | None:
             judge.note(began)
             talk.exported = began.environment
             talk.calls.context.env = {**talk.calls.context.env, **began.environment}
+        if talk.hooks.ending.reason is not None:
+            return
         if talk.prompt and talk.agent_id is None:
             outcome = await talk.hooks.user_prompt(talk.prompt)
             judge.note(outcome)
             if outcome.blocked or outcome.stop is not None:
-                return outcome.reason or outcome.stop or "A hook refused the prompt."
+                talk.hooks.ending.reason = outcome.stop or outcome.reason or "A hook refused the prompt."
+                return
         reminders = [{"type": "text", "text": text} for text in judge.reminders]
         judge.reminders.clear()
     text = [{"type": "text", "text": talk.prompt}] if talk.prompt else []
@@ -167,7 +178,6 @@ async def _begin(talk: Conversation) -> str | None:
     elif talk.prompt or not talk.history or talk.history[-1]["role"] == "assistant":
         said = talk.prompt or _RESUME
         talk.append("user", [{"type": "text", "text": said}, *reminders] if reminders else said)
-    return None
 
 
 async def _turn(talk: Conversation, started: float) -> Again | Finish:
@@ -193,8 +203,6 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
         # Some compatible servers say end_turn although calls are present.
         talk.append("assistant", content)
         talk.append("user", await talk.calls.run(content, response.malformed, {}))
-        if talk.calls.judge.stopped is not None:
-            return Finish(_finish(talk, started, Completed, stop_reason="hook_stopped"))
         return Again()
     if stop in {"end_turn", "stop_sequence"}:
         return await _ended(talk, started, content, stop)
@@ -276,7 +284,9 @@ async def _ended(talk: Conversation, started: float, content: list[Json], stop: 
         talk.calls.judge.note(outcome)
         reasons = [*([outcome.reason] if outcome.blocked else []), *talk.calls.judge.reminders]
         talk.calls.judge.reminders.clear()
-        if reasons and outcome.stop is None:
+        if outcome.stop is not None:
+            return Again()  # and there the hook's reason ends the run
+        if reasons:
             talk.append("user", "\n\n".join(reasons))
             return Again()
     return Finish(_finish(talk, started, Completed, stop_reason=stop))

@@ -91,11 +91,14 @@ class NeedsInput(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Outcome):
-    """`by` is who refused. `category` is the model's own word for it, where it gave one."""
+    """`by` is who refused: a hook does with `continue: false`, or by blocking the prompt.
+
+    `category` is the model's own word for it, where it gave one.
+    """
 
     status: ClassVar[str] = "refused"
     exit_code: ClassVar[int] = 6
-    by: Literal["permissions", "model"]
+    by: Literal["permissions", "model", "hook"]
     reason: str
     category: str | None = None
 

@@ -112,7 +112,7 @@ def assemble(
     if setting.sandbox and "Bash" in tools:
         tools["Bash"] = Confined(tools["Bash"], emit)
     mode = _mode(agent, parent.calls)
-    hooks, remarks = _hooks(parent, agent, agent_id, context, mode)
+    hooks, remarks = _hooks(parent, agent, agent_id, context)
     calls = CallRunner(
         tools,
         context,
@@ -189,7 +189,7 @@ def _engine(
 
 
 def _hooks(
-    parent: Conversation, agent: AgentDefinition, agent_id: str, context: ToolContext, mode: Mode
+    parent: Conversation, agent: AgentDefinition, agent_id: str, context: ToolContext
 ) -> tuple[Hooks | None, list[str]]:
     """The run's hooks and the agent's own, and what is wrong with those."""
     if parent.hooks is None and not agent.hooks:
@@ -200,7 +200,7 @@ def _hooks(
     own, remarks = read_hooks(agent.hooks, agent.name)
     base = parent.hooks or Hooks(
         runner=HookRunner(handlers=(), root=context.root, scratch=context.scratch, redactor=parent.calls.redactor),
-        common=lambda: {"session_id": parent.session_id, "cwd": str(context.cwd), "permission_mode": mode},
+        common=lambda: {"session_id": parent.session_id},
     )
     return base.for_agent(agent_id, agent.name, own), [str(remark) for remark in remarks]
 

@@ -8,19 +8,19 @@ decision = judge(engine, call.name, outcome.updated_input or call.input, outcome
 
 from agent.hooks.config import Callback, Handler, callback_handler, read_hooks, settings_hooks
 from agent.hooks.events import EVENTS
-from agent.hooks.facade import Hooks, judge
-from agent.hooks.runner import HookOutcome, HookRun, HookRunner
+from agent.hooks.facade import Hooks, judge, replaced_output
+from agent.hooks.runner import HookOutcome, HookRunner
 
 __all__ = [
     "EVENTS",
     "Callback",
     "Handler",
     "HookOutcome",
-    "HookRun",
     "HookRunner",
     "Hooks",
     "callback_handler",
     "judge",
     "read_hooks",
+    "replaced_output",
     "settings_hooks",
 ]

@@ -57,6 +57,12 @@ class Handler:
         return self.url or " ".join((self.command, *(self.args or ()))) or f"callback of {self.where}"
 
     @property
+    def kind(self) -> Literal["command", "http", "callback"]:
+        if self.callback is not None:
+            return "callback"
+        return "http" if self.url else "command"
+
+    @property
     def identity(self) -> object:
         """Equal for handlers that would do the same: those run once."""
         if self.callback is not None:

@@ -29,7 +29,6 @@ EVENTS: Mapping[str, EventKind] = {
     "PostToolUseFailure": EventKind(tells=True, tool=True),
     "PostToolBatch": EventKind(blocks=True),
     "UserPromptSubmit": EventKind(blocks=True, plain=True, seconds=30.0),
-    "UserPromptExpansion": EventKind(blocks=True, plain=True),
     "SessionStart": EventKind(plain=True),
     "SessionEnd": EventKind(seconds=1.5),
     "Stop": EventKind(blocks=True, tells=True),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +12,7 @@ from agent.hooks.config import Handler, Json
 from agent.hooks.runner import HookOutcome, HookRunner
 
 if TYPE_CHECKING:
+    from agent.events import Event
     from agent.permissions import Decision, PermissionEngine
     from tools.tool import ToolResult
 
@@ -29,10 +31,18 @@ class ToolCall(Protocol):
     def input(self) -> Mapping[str, Any]: ...
 
 
+@dataclass(slots=True)
+class Ending:
+    """Why a hook ends the run; None while none does. One for the whole tree: `continue: false` stops everything."""
+
+    reason: str | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Hooks:
     """The hooks of one agent. `common` gives the input every hook gets at this moment: `session_id`,
-    `transcript_path`, `cwd`, `permission_mode`. `agent_id` is None for the outermost agent.
+    `transcript_path`, `cwd`, `permission_mode`. `agent_id` is None for the outermost agent. `attended`: a person may be
+    asked, so that there is somebody to notify.
     """
 
     runner: HookRunner
@@ -40,6 +50,14 @@ class Hooks:
     agent_id: str | None = None
     agent_type: str | None = None
     stop_blocks: int = 0
+    attended: bool = True
+    ending: Ending = field(default_factory=Ending)
+
+    def serve(self, emit: Callable[[Event], None], now: Callable[[], Json]) -> None:
+        """Show every run of a hook as an event; `now` is what of the common input changes while the agent runs."""
+        before = self.common
+        self.runner = replace(self.runner, watch=emit)
+        self.common = lambda: {**before(), **now()}
 
     def for_agent(self, agent_id: str, agent_type: str, own: Sequence[Handler] = ()) -> Hooks:
         """The hooks of a child: this agent's, and those of the child's definition, whose `Stop` means its own stop.
@@ -55,7 +73,10 @@ class Hooks:
         who = {"agent_id": self.agent_id, "agent_type": self.agent_type}
         given = {**self.common(), **who, **more}
         payload = {name: value for name, value in given.items() if value is not None}
-        return await self.runner.run(event, payload, matcher_value=matcher_value)
+        outcome = await self.runner.run(event, payload, matcher_value=matcher_value)
+        if outcome.stop is not None and self.ending.reason is None:
+            self.ending.reason = outcome.stop
+        return outcome
 
     # --- a tool call ---
 
@@ -73,7 +94,7 @@ class Hooks:
         return await self._run("PermissionDenied", call.name, **_call(call), reason=reason)
 
     async def post_tool(self, call: ToolCall, result: ToolResult, seconds: float = 0.0) -> HookOutcome:
-        """After success. `deny` tells the model `reason`; `fields["updatedToolOutput"]` replaces what it reads."""
+        """After success. `deny` tells the model `reason`; `replaced_output` tells what it reads instead."""
         response = dict(result.data) or {"content": result.content}
         took = round(seconds * 1000)
         return await self._run("PostToolUse", call.name, **_call(call), tool_response=response, duration_ms=took)
@@ -87,25 +108,17 @@ class Hooks:
         )
 
     async def post_batch(self, calls: Sequence[tuple[ToolCall, Any]]) -> HookOutcome:
-        """After all calls of one answer, each with its response. `deny` stops the loop."""
-        return await self._run("PostToolBatch", tool_calls=[{**_call(c), "tool_response": r} for c, r in calls])
+        """After all calls of one answer, each with what the model reads of it. `deny` ends the run."""
+        outcome = await self._run("PostToolBatch", tool_calls=[{**_call(c), "tool_response": r} for c, r in calls])
+        if outcome.blocked and self.ending.reason is None:
+            self.ending.reason = outcome.reason
+        return outcome
 
     # --- the conversation ---
 
     async def user_prompt(self, text: str) -> HookOutcome:
         """`deny` keeps the prompt out of the history; `reason` is for the person."""
         return await self._run("UserPromptSubmit", prompt=text)
-
-    async def prompt_expansion(self, command: str, arguments: str, prompt: str, source: str) -> HookOutcome:
-        return await self._run(
-            "UserPromptExpansion",
-            command,
-            expansion_type="slash_command",
-            command_name=command,
-            command_args=arguments,
-            command_source=source,
-            prompt=prompt,
-        )
 
     async def stop(self, last_text: str, *, active: bool = False) -> HookOutcome:
         """The agent wants to stop. `deny` (with `reason`) or context sends it back to work, 8 times in a row at most.
@@ -121,6 +134,7 @@ class Hooks:
         return replace(outcome, decision=None, reason="", context=(), messages=(*outcome.messages, text))
 
     async def stop_failure(self, error: str, details: str = "", last_text: str = "") -> HookOutcome:
+        """A failed request ends the agent. `error` is the contract's name of its kind; nothing can be changed."""
         return await self._run(
             "StopFailure", error, error=error, error_details=details or None, last_assistant_message=last_text or None
         )
@@ -146,10 +160,29 @@ class Hooks:
         return await self._run("PostCompact", trigger, trigger=trigger, compact_summary=summary)
 
     async def notification(self, message: str, kind: str, title: str | None = None) -> HookOutcome:
+        """A person is needed. Without one (`attended`) nobody is told."""
+        if not self.attended:
+            return HookOutcome()
         return await self._run("Notification", kind, message=message, notification_type=kind, title=title)
 
     async def aclose(self) -> None:
         await self.runner.aclose()
+
+
+def replaced_output(tool: str, outcome: HookOutcome) -> str | list[Any] | None:
+    """What the model reads in place of a tool's output: a text, or content blocks; None leaves it as it is.
+
+    `updatedMCPToolOutput` counts for the tools of MCP servers only, `updatedToolOutput` for all.
+    """
+    value = outcome.fields.get("updatedToolOutput")
+    if value is None and tool.startswith("mcp__"):
+        value = outcome.fields.get("updatedMCPToolOutput")
+        if isinstance(value, Mapping) and isinstance(value.get("content"), list):
+            value = value["content"]
+    if value is None or isinstance(value, str):
+        return value
+    blocks = isinstance(value, list) and all(isinstance(b, Mapping) and b.get("type") == "text" for b in value)
+    return [dict(block) for block in value] if blocks else json.dumps(value, ensure_ascii=False)
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

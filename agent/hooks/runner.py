@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
+from agent.events import HookRan
 from agent.hooks.command import Command, Raw, sourced
 from agent.hooks.config import Handler, Json
 from agent.hooks.events import EVENTS, SESSION_END_SECONDS
@@ -25,21 +26,6 @@ from tools.text import cap, clean
 from tools.tool import child_environment
 
 _MOST_CHARS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookRun:
-    """One handler's run, for whoever watches: once with `started`, once with how it ended."""
-
-    id: str
-    event: str
-    name: str
-    where: str
-    outcome: Literal["started", "success", "error"]
-    exit_code: int | None = None
-    stdout: str = ""
-    stderr: str = ""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +45,7 @@ class HookOutcome:
     messages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, Any] = field(default_factory=dict)
-    runs: tuple[HookRun, ...] = ()
+    runs: tuple[HookRan, ...] = ()
 
     @property
     def blocked(self) -> bool:
@@ -93,7 +79,7 @@ class HookRunner:
     home: Path = field(default_factory=Path.home)
     env: Mapping[str, str] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor)
-    watch: Callable[[HookRun], None] = lambda _run: None
+    watch: Callable[[HookRan], None] = lambda _run: None
     _afterwards: _Afterwards = field(default_factory=_Afterwards)
 
     def with_handlers(self, more: Sequence[Handler]) -> HookRunner:
@@ -110,17 +96,21 @@ class HookRunner:
         if not handlers and not late:
             return HookOutcome()
         text = json.dumps({**payload, "hook_event_name": event}, default=str)
-        cwd = Path(str(payload.get("cwd") or self.root))
         env = child_environment(self.env) | {"CLAUDE_PROJECT_DIR": str(self.root)}
         script = self.scratch / f"env-{uuid4().hex}.sh" if event == "SessionStart" else None
         if script is not None:
             env["CLAUDE_ENV_FILE"] = str(script)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._one(handler, text, payload, cwd, env)) for handler in handlers]
+            tasks = [
+                group.create_task(self._one(handler, self._begun(handler, payload, matcher_value), text, payload, env))
+                for handler in handlers
+            ]
         finished = [task.result() for task in tasks]
         outcome = _add_up([*late, *(verdict for verdict, _ in finished)])
         outcome = replace(outcome, runs=tuple(run for _, run in finished))
-        return await self._with_environment(outcome, script, cwd, env) if script is not None else outcome
+        if script is None:
+            return outcome
+        return await self._with_environment(outcome, script, self._cwd(payload), env)
 
     async def aclose(self) -> None:
         """End the hooks that run in the background."""
@@ -150,25 +140,30 @@ class HookRunner:
         tool, tool_input = payload.get("tool_name"), payload.get("tool_input")
         if not EVENTS[handler.event].tool or not isinstance(tool, str) or not isinstance(tool_input, Mapping):
             return False
-        cwd = Path(str(payload.get("cwd") or self.root))
-        return condition_holds(handler.condition, tool, tool_input, cwd, self.home)
+        return condition_holds(handler.condition, tool, tool_input, self._cwd(payload), self.home)
+
+    def _begun(self, handler: Handler, payload: Json, matcher_value: str) -> HookRan:
+        return HookRan(
+            id=str(uuid4()),
+            event=handler.event,
+            hook=f"{handler.event}:{matcher_value}" if matcher_value else handler.event,
+            name=self._show(handler.name),
+            where=handler.where,
+            kind=handler.kind,
+            outcome="started",
+            agent_id=payload.get("agent_id"),
+        )
 
     async def _one(
-        self, handler: Handler, text: str, payload: Json, cwd: Path, env: Mapping[str, str]
-    ) -> tuple[Verdict, HookRun]:
-        run = HookRun(
-            id=uuid4().hex, event=handler.event, name=self._show(handler.name), where=handler.where, outcome="started"
-        )
+        self, handler: Handler, run: HookRan, text: str, payload: Json, env: Mapping[str, str]
+    ) -> tuple[Verdict, HookRan]:
         self.watch(run)
         started = time.monotonic()
-        if handler.callback is not None:
-            verdict, raw = await self._call(handler, payload), Raw()
-        elif handler.url:
-            raw = await self._post(handler, text)
-            verdict = judge_output(handler, raw)
-        else:
-            raw = await self._command(handler, text, cwd, env)
-            verdict = judge_output(handler, raw)
+        try:
+            verdict, raw = await self._ask(handler, text, payload, env)
+        except asyncio.CancelledError:
+            self.watch(replace(run, outcome="cancelled", seconds=time.monotonic() - started))
+            raise
         if handler.once and not verdict.failure:
             self._afterwards.spent.add(handler.identity)
         run = replace(
@@ -181,6 +176,18 @@ class HookRunner:
         )
         self.watch(run)
         return self._presentable(handler, verdict), run
+
+    async def _ask(self, handler: Handler, text: str, payload: Json, env: Mapping[str, str]) -> tuple[Verdict, Raw]:
+        if handler.callback is not None:
+            return await self._call(handler, payload), Raw()
+        if handler.url:
+            raw = await self._post(handler, text)
+        else:
+            raw = await self._command(handler, text, self._cwd(payload), env)
+        return judge_output(handler, raw), raw
+
+    def _cwd(self, payload: Json) -> Path:
+        return Path(str(payload.get("cwd") or self.root))
 
     async def _command(self, handler: Handler, text: str, cwd: Path, env: Mapping[str, str]) -> Raw:
         try:

@@ -36,6 +36,24 @@ ErrorKind = Literal[
     "unknown",
 ]
 
+ERROR_NAMES: Mapping[str, str] = {
+    "authentication": "authentication_failed",
+    "permission": "authentication_failed",
+    "billing": "billing_error",
+    "spend_limit": "billing_error",
+    "invalid_request": "invalid_request",
+    "too_large": "invalid_request",
+    "context_too_long": "invalid_request",
+    "not_found": "model_not_found",
+    "rate_limit": "rate_limit",
+    "overloaded": "overloaded",
+    "server": "server_error",
+    "timeout": "server_error",
+    "connection": "server_error",
+    "stream_cut": "server_error",
+}
+"""Kinds of `ModelError` -> the names that hosts and hooks of Claude Code's contract know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -49,6 +49,7 @@ class Flags:
     input_format: str = _flag("--input-format", choices=_INPUTS, default="text", help="stream-json: frames on stdin")
     verbose: bool = _flag("--verbose", kind="switch", help="every message, not the result only")
     partial: bool = _flag("--include-partial-messages", kind="switch", help="stream events as they arrive")
+    hook_events: bool = _flag("--include-hook-events", kind="switch", help="hooks as they begin and end")
     replay: bool = _flag("--replay-user-messages", kind="switch", help="echo user messages that were read")
     forward_subagent_text: bool = _flag("--forward-subagent-text", kind="switch", help="text of child agents too")
 
@@ -122,7 +123,6 @@ _ACCEPTED: dict[str, Kind] = {
     "-d": "optional",
     "--debug-file": "value",
     "--disable-slash-commands": "switch",
-    "--include-hook-events": "switch",
     "--initialize-fields": "value",
     "--managed-settings": "value",
     "--name": "value",

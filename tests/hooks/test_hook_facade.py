@@ -47,7 +47,6 @@ async def test_every_moment_gives_the_documented_input(tmp_path: Path) -> None:
     await mine.post_tool_failure(call, "boom", seconds=1)
     await mine.post_batch([(call, {"stdout": "out"})])
     await mine.user_prompt("hi")
-    await mine.prompt_expansion("ship", "now", "/ship now", "project")
     await mine.session_start("startup", "claude")
     await mine.session_end("other")
     await mine.stop("done")
@@ -72,7 +71,6 @@ async def test_every_moment_gives_the_documented_input(tmp_path: Path) -> None:
         "PostToolUseFailure": {"error": "boom", "is_interrupt": False, "duration_ms": 1000},
         "PostToolBatch": {"tool_calls": [{**tool, "tool_response": {"stdout": "out"}}]},
         "UserPromptSubmit": {"prompt": "hi"},
-        "UserPromptExpansion": {"command_name": "ship", "command_args": "now", "prompt": "/ship now"},
         "SessionStart": {"source": "startup", "model": "claude"},
         "SessionEnd": {"reason": "other"},
         "Stop": {"stop_hook_active": False, "last_assistant_message": "done"},

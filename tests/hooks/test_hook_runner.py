@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from agent.hooks import Handler, HookOutcome, HookRun, HookRunner, callback_handler, read_hooks
+from agent.events import HookRan
+from agent.hooks import Handler, HookOutcome, HookRunner, callback_handler, read_hooks
 from tools.secrets import Redactor
 
 
@@ -294,7 +295,7 @@ async def test_context_comes_in_the_order_of_the_handlers(tmp_path: Path) -> Non
 
 
 async def test_whoever_watches_sees_every_run_begin_and_end(tmp_path: Path) -> None:
-    seen: list[HookRun] = []
+    seen: list[HookRan] = []
     hooks = runner(tmp_path, {"Stop": [{"hooks": [{"command": "echo out; echo err >&2; exit 1"}]}]}, watch=seen.append)
     await hooks.run("Stop", {})
     begun, ended = seen

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from agent.events import (
     Event,
+    HookRan,
     MessageAdded,
     ModelAnswered,
     ModelEvent,
@@ -22,8 +23,9 @@ from agent.events import (
     ToolStarted,
     TurnStarted,
 )
+from agent.models.port import ERROR_NAMES
 from agent.surfaces.protocol.children import Children
-from agent.surfaces.protocol.result import API_ERRORS, TurnTotals
+from agent.surfaces.protocol.result import TurnTotals
 from agent.surfaces.protocol.wire import Json
 from tools.devops.types import to_json as plain
 
@@ -37,6 +39,7 @@ class Shown:
 
     partial: bool = False
     child_text: bool = False
+    hooks: bool = False
     replay: Mapping[str, Any] | None = None
 
 
@@ -93,6 +96,8 @@ class Translator:
                 yield _denied(event)
             case Notice(level="warning"):
                 yield {"type": "system", "subtype": "informational", "content": event.text, "level": "warning"}
+            case HookRan() if event.kind != "callback" and (self.shown.hooks or event.event == "SessionStart"):
+                yield _hook(event)
             case _:
                 yield from self._of_call(event)
 
@@ -192,8 +197,18 @@ def _retry(event: RetryScheduled) -> Json:
         "max_retries": event.max_attempts,
         "retry_delay_ms": round(event.delay * 1000),
         "error_status": event.status,
-        "error": API_ERRORS.get(event.kind, "unknown"),
+        "error": ERROR_NAMES.get(event.kind, "unknown"),
     }
+
+
+def _hook(event: HookRan) -> Json:
+    """A hook as hosts see it. Those whose code is the host's own are not told to it."""
+    named = {"hook_id": event.id, "hook_name": event.hook, "hook_event": event.event}
+    if event.outcome == "started":
+        return {"type": "system", "subtype": "hook_started", **named}
+    said = {"output": event.stdout + event.stderr, "stdout": event.stdout, "stderr": event.stderr}
+    ended = {"outcome": event.outcome} | ({} if event.exit_code is None else {"exit_code": event.exit_code})
+    return {"type": "system", "subtype": "hook_response", **named, **said, **ended}
 
 
 def _denied(event: PermissionDecided) -> Json:

@@ -11,27 +11,10 @@ from typing import Any
 from uuid import uuid4
 
 from agent.models.catalog import facts
+from agent.models.port import ERROR_NAMES
 from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result, Usage
 from agent.surfaces.protocol.wire import Json
 from tools.devops.types import to_json as plain
-
-API_ERRORS: Mapping[str, str] = {
-    "authentication": "authentication_failed",
-    "permission": "authentication_failed",
-    "billing": "billing_error",
-    "spend_limit": "billing_error",
-    "invalid_request": "invalid_request",
-    "too_large": "invalid_request",
-    "context_too_long": "invalid_request",
-    "not_found": "model_not_found",
-    "rate_limit": "rate_limit",
-    "overloaded": "overloaded",
-    "server": "server_error",
-    "timeout": "server_error",
-    "connection": "server_error",
-    "stream_cut": "server_error",
-}
-"""Kinds of `ModelError` -> the contract's names."""
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -73,7 +56,7 @@ def result_message(result: Result, totals: TurnTotals, echo: Mapping[str, Any]) 
         **echo,
     }
     if subtype == "success":
-        message["result"] = api_error_text(result) if isinstance(result, Failed) else result.text
+        message["result"] = _said(result)
     else:
         message["errors"] = [explain(result)]
     if isinstance(result, Failed) and result.http_status is not None:
@@ -85,11 +68,21 @@ def result_message(result: Result, totals: TurnTotals, echo: Mapping[str, Any]) 
     return message
 
 
+def _said(result: Result) -> str:
+    match result:
+        case Failed():
+            return api_error_text(result)
+        case Refused():
+            return f"{result.text}\n\nA hook stopped the run: {result.reason}".lstrip()
+        case _:
+            return result.text
+
+
 def api_error(result: Result) -> str | None:
     """The contract's name for the failed request that ended the turn; None when it ended otherwise."""
     if not isinstance(result, Failed):
         return None
-    return API_ERRORS.get(result.kind) or ("unknown" if result.http_status is not None else None)
+    return ERROR_NAMES.get(result.kind) or ("unknown" if result.http_status is not None else None)
 
 
 def api_error_text(result: Failed) -> str:
@@ -138,6 +131,8 @@ def _verdict(result: Result) -> tuple[str, bool, str]:
             return "success", True, "prompt_too_long"
         case Failed() if api_error(result):
             return "success", True, "api_error"
+        case Refused(by="hook"):  # what a host's own hook wants is no error to it
+            return "success", False, "hook_stopped"
         case Refused(by="model"):
             return "error_during_execution", True, "model_error"
         case _:

@@ -70,6 +70,7 @@ class Session:
         shown = Shown(
             partial=flags.partial,
             child_text=flags.forward_subagent_text or self.parts.announced.child_text,
+            hooks=flags.hook_events,
             replay=frame if flags.replay else None,
         )
         self._interrupted = False
