@@ -9,6 +9,8 @@ import pytest
 
 from agent.testing import call
 
+pytestmark = pytest.mark.slow  # a process for each test
+
 
 def settings(**commands: str) -> str:
     """A `--settings` value with one command hook an event."""
