@@ -50,22 +50,22 @@ class Person:
 def listen(kind: str, log: Path, answers: Mapping[str, Any]) -> tuple[Handler, ...]:
     """Handlers of every event that note their input in `log` and say `answers[event]`."""
     if kind == "command":
+        note = (
+            f"given=$(cat); printf '%s\\n' \"$given\" >> {shlex.quote(str(log))}"  # one write: hooks run side by side
+        )
         says = {event: f"; printf %s {shlex.quote(json.dumps(answers[event]))}" for event in answers}
-        events = {
-            event: [{"hooks": [{"command": f"{{ cat; echo; }} >> {shlex.quote(str(log))}{says.get(event, '')}"}]}]
-            for event in EVENTS
-        }
+        events = {event: [{"hooks": [{"command": note + says.get(event, "")}]}] for event in EVENTS}
         handlers, remarks = read_hooks(events, "settings.json")
         assert not remarks
         return handlers
 
-    async def note(given: Mapping[str, Any], _call_id: str | None) -> Mapping[str, Any]:
+    async def called(given: Mapping[str, Any], _call_id: str | None) -> Mapping[str, Any]:
         with log.open("a") as file:
             file.write(json.dumps(given) + "\n")
         answer: Mapping[str, Any] = answers.get(given["hook_event_name"], {})
         return answer
 
-    return tuple(callback_handler(event, note) for event in EVENTS)
+    return tuple(callback_handler(event, called) for event in EVENTS)
 
 
 class Ran:
