@@ -356,6 +356,7 @@ def test_a_pipe_and_an_unreadable_file_do_not_block(tmp_path: Path) -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.slow
 def test_ten_thousand_files_take_under_three_seconds(tmp_path: Path) -> None:
     for folder in range(100):
         (tmp_path / f"src/m{folder}").mkdir(parents=True)

@@ -163,6 +163,7 @@ def conversations() -> int:
     return sum(isinstance(each, Conversation) for each in gc.get_objects())
 
 
+@pytest.mark.slow
 async def test_a_hundred_children_eight_at_a_time_in_bounded_memory(family: Build, member: Member) -> None:
     running = most = 0
 

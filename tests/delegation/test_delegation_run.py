@@ -29,9 +29,9 @@ async def deploy(root: Path, **options: Any) -> tuple[list[Event], Any]:
 @pytest.mark.parametrize(
     ("name", "siblings"),
     [
-        ("repair-api", {"expert-backend", "expert-security"}),
         ("trail-atlas", {"expert-frontend", "expert-security"}),
-        ("clinic-queue", {"expert-backend", "expert-frontend", "expert-security"}),
+        pytest.param("repair-api", {"expert-backend", "expert-security"}, marks=pytest.mark.slow),
+        pytest.param("clinic-queue", {"expert-backend", "expert-frontend", "expert-security"}, marks=pytest.mark.slow),
     ],
 )
 async def test_siblings_do_their_part_before_step_8_closes(tmp_path: Path, name: str, siblings: set[str]) -> None:

@@ -176,6 +176,7 @@ async def test_reading_is_repeated(github: GitHubServer, ctx: ToolContext) -> No
     assert len(github.seen) == 3
 
 
+@pytest.mark.slow
 async def test_reading_is_given_up_on(github: GitHubServer, ctx: ToolContext) -> None:
     github.fail("GET", "/user", status=503, body={}, times=9)
     with pytest.raises(GitHubError, match=r"failed with 503. Try again later"):
@@ -239,6 +240,7 @@ async def test_an_enterprise_server_by_its_address(github: GitHubServer, connect
     assert (await create(ctx, repo)).data["number"] == 1
 
 
+@pytest.mark.slow
 async def test_nobody_there(connect: Connect) -> None:
     with pytest.raises(GitHubError, match=r"could not be reached \(ConnectionError\)"):
         await get_me(connect(api_url="http://localhost:9"))

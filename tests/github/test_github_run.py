@@ -56,6 +56,7 @@ async def test_a_run_pushes_nothing_unasked(github: GitHubServer, project: Path,
     assert github.seen == []
 
 
+@pytest.mark.slow
 async def test_no_token_in_anything_a_run_leaves(project: Path, repo: str, tmp_path: Path) -> None:
     model = ScriptedModel([push(repo), [call("mcp__github__get_me")], "Done."])
     rules = Rules.parse(allow=["mcp__github__push_files", "mcp__github__get_me"])

@@ -401,6 +401,7 @@ async def test_a_hook_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -
     assert not any(alive(int((tmp_path / name).read_text())) for name in ("child", "self"))
 
 
+@pytest.mark.slow
 async def test_a_hook_that_writes_without_end_is_ended(tmp_path: Path) -> None:
     outcome = await once(tmp_path, "PreToolUse", "yes", timeout=60)
     assert "without end" in outcome.messages[0]
@@ -470,6 +471,7 @@ async def test_cancelling_ends_running_hooks(tmp_path: Path) -> None:
     assert not alive(int((tmp_path / "self").read_text()))
 
 
+@pytest.mark.slow
 async def test_the_end_of_a_session_is_not_held_up(tmp_path: Path) -> None:
     started = time.monotonic()
     outcome = await once(tmp_path, "SessionEnd", "sleep 300")

@@ -43,6 +43,7 @@ GROUPS = st.fixed_dictionaries(
 FILES = st.dictionaries(st.sampled_from([*EVENTS, "Nonsense"]), JSON | st.lists(GROUPS | JSON, max_size=3), max_size=3)
 
 
+@pytest.mark.slow
 @given(FILES)
 def test_any_configuration_is_read_or_named(events: dict[str, Any]) -> None:
     handlers, remarks = read_hooks(events, "f")
@@ -90,6 +91,7 @@ SPECIFIC = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(sorted(EVENTS)), st.dictionaries(OUTPUT_KEYS, JSON | SPECIFIC))
 def test_any_json_output_is_understood_or_bad(event: str, given_output: dict[str, Any]) -> None:
     try:

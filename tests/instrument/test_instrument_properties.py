@@ -173,6 +173,7 @@ def parses(text: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(text_of(PYTHON), st.sampled_from(["fastapi", "flask", "django"]))
 def test_python_stays_python(main: str, framework: str) -> None:
@@ -196,6 +197,7 @@ def test_python_applications_are_found_and_kept(data: st.DataObject, framework: 
     assert "\r\n" not in edited.after or edited.after.count("\n") == edited.after.count("\r\n")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.data(), st.sampled_from(sorted(MADE_SCRIPT)))
 def test_script_applications_are_found_and_kept(data: st.DataObject, framework: str) -> None:
@@ -210,6 +212,7 @@ def test_script_applications_are_found_and_kept(data: st.DataObject, framework: 
         assert kept(main, change.after)
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(text_of(SCRIPT), st.sampled_from(["express", "nestjs", "next"]))
 def test_scripts_stay_whole(main: str, framework: str) -> None:
@@ -231,6 +234,7 @@ VALID = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.needs("node")
 @settings(max_examples=25, deadline=None)
 @given(st.permutations(VALID), st.sampled_from(["\n", "\r\n", ";\n", "\n\n"]))
@@ -261,6 +265,7 @@ def test_masking_keeps_the_shape(text: str) -> None:
 EXPRESS = "const express = require('express')\n"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(20)
 def test_long_hostile_files_take_linear_time() -> None:
     pieces = ("const app = express(", "`${", "/", "import {", "const a = require(", "export {a", "'", "app.listen(")

@@ -101,6 +101,7 @@ def check_all(running: Running, app: App, services: Services) -> None:
     check_logs(running, app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PYTHON)
 def test_python_application(name: str, make: Make, services: Services, python_programs: Path) -> None:
     app = PYTHON[name]

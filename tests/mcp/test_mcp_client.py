@@ -37,6 +37,7 @@ def _tool(servers: Servers, name: str) -> McpTool:
     return next(tool for tool in servers.tools if tool.name == name)
 
 
+@pytest.mark.slow
 async def test_bad_servers_fail_with_their_reason_and_good_ones_go_on(pins: Pins, tmp_path: Path) -> None:
     configs = [
         odd("good", "plain"),

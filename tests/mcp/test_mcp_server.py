@@ -128,6 +128,7 @@ async def test_without_a_person_the_questions_are_the_result_and_a_second_call_a
         assert (await client.call_tool("run", {"directory": "shop", "session": "no-such-session"})).is_error
 
 
+@pytest.mark.slow
 async def test_a_person_who_declines_leaves_the_question_open(shop: Path) -> None:
     async with _client(shop, "auto", _Person("decline")) as client:
         result = await client.call_tool("run", {"directory": "shop", "last_step": 2})
@@ -279,6 +280,7 @@ async def test_http_serves_with_the_token_and_refuses_everyone_else(shop: Path) 
             assert (foreign.status_code, page.status_code) == (421, 403)
 
 
+@pytest.mark.slow
 async def test_http_asks_the_person_on_both_protocols(shop: Path) -> None:
     async with _http(shop) as (url, headers):
         for mode in ("legacy", "auto"):
@@ -292,6 +294,7 @@ async def test_http_asks_the_person_on_both_protocols(shop: Path) -> None:
                 assert len(person.messages) == 1
 
 
+@pytest.mark.slow
 async def test_our_own_client_uses_our_server_over_http(shop: Path, pins: Pins) -> None:
     async with _http(shop) as (url, headers):
         good = ServerConfig("peer", "user", "test", "one", url=url, headers=headers)

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,7 @@ def test_what_was_sent_before_is_sent_again_byte_for_byte(history: list[Json], m
     assert bare((second[2][: len(history)],)) == bare((first[2],))
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 3 * LOOK_BACK), min_size=1, max_size=6))
 def test_every_turn_reads_all_of_the_last_request(calls_per_turn: list[int]) -> None:
     cache = PromptCache()

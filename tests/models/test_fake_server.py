@@ -139,6 +139,7 @@ FIELDS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(FIELDS, JUNK | st.lists(JUNK, max_size=4), max_size=5))
 def test_any_request_is_judged(fields: Json) -> None:
     sent = body(user("x")) | fields

@@ -300,6 +300,7 @@ def test_the_suggested_rule_allows_the_call_and_little_more(
 WORDS = st.lists(st.text(alphabet=string.ascii_letters + " *'\"\\$;&|-_=/.[]{}", max_size=8), max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(WORDS)
 def test_a_suggested_rule_allows_exactly_its_command(words: list[str]) -> None:
@@ -435,6 +436,7 @@ def test_a_malformed_line_is_denied_and_the_next_one_is_read(line: str) -> None:
     assert second["decision"] == "allow"
 
 
+@pytest.mark.slow
 def test_ten_thousand_lines_in_twenty_seconds(project: Path) -> None:
     rules = {
         "allow": ["Bash(npm run:*)", "Bash(git commit:*)"],

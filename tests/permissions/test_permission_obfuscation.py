@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from agent.permissions import Mode, PermissionEngine, Rules
@@ -225,6 +226,7 @@ def test_each_part_needs_a_rule(first: str, separator: str, second: str) -> None
 SHELL_TEXT = st.text(alphabet="abcl url$`\"'\\(){}[]<>|&;\n\t *?~#=!-+@:,./0123", max_size=60)
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(SHELL_TEXT)
 def test_any_text_gets_a_decision(text: str) -> None:

@@ -15,12 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("repair-api", "clinic-queue", "trail-atlas")
-ONE_THEN_ALL = (EXAMPLES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES[1:]))
-"""Parameters: one example in the default suite, the others in the slow one."""
 _NOT_OURS = shutil.ignore_patterns("node_modules", ".venv", "__pycache__", ".next", ".pytest_cache", ".*_cache", ".env")
 
 Json = dict[str, Any]
@@ -131,3 +127,23 @@ class Program:
         """`expert-devops run` on a project with the playbook, as a stream of events."""
         fixed = ("--model", "playbook", "--output-format", "stream-json")
         return self("run", "-C", str(project), *fixed, *arguments, **options)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An example after a run: its folder, its tree before and after, and what the run said."""
+
+    project: Path
+    before: dict[str, str]
+    after: dict[str, str]
+    outcome: Outcome
+    program: Program
+
+    @classmethod
+    def of(cls, example: str, place: Path) -> Finished:
+        """Run a fresh copy of `example` below `place`."""
+        program = Program(place)
+        project = copy_example(example, place)
+        before = tree(project)
+        outcome = program.run(project, "--yes")
+        return cls(project, before, tree(project), outcome, program)

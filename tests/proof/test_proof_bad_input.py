@@ -14,6 +14,7 @@ from agent.testing import FakeMessagesServer, HttpError, http_error
 from tests.proof.projects import Outcome, Program, changed, copy_example, tree
 from tests.proof.test_proof_wire import KEY, served
 
+slow = pytest.mark.slow
 TEXT = ("--model", "playbook", "--yes")
 
 
@@ -41,7 +42,7 @@ def test_a_spec_that_is_not_there_is_a_usage_error(program: Program, tmp_path: P
     refused(program, project, 2, "SPEC-NONE-001", arguments=("SPEC-NONE-001", *TEXT))
 
 
-@pytest.mark.slow
+@slow
 def test_a_project_without_a_spec_is_worked_on_by_its_code_alone(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     (project / ".do" / "specs" / "SPEC-REPAIR-012" / "spec.md").unlink()
@@ -67,7 +68,9 @@ def broken_bytes(project: Path) -> str:
     return "Dockerfile"
 
 
-@pytest.mark.parametrize("break_it", [broken_compose, broken_workflow, broken_bytes])
+@pytest.mark.parametrize(
+    "break_it", [broken_compose, pytest.param(broken_workflow, marks=slow), pytest.param(broken_bytes, marks=slow)]
+)
 def test_a_broken_file_in_the_way_is_kept_and_named(
     break_it: Callable[[Path], str], program: Program, tmp_path: Path
 ) -> None:
@@ -84,9 +87,9 @@ def test_a_broken_file_in_the_way_is_kept_and_named(
     "content",
     [
         pytest.param(b"---\nid: [unclosed\n---\n# Title\n", id="broken YAML"),
-        pytest.param(b"\xff\xfe\x00\x00", id="no text"),
-        pytest.param(b"", id="empty"),
-        pytest.param(b"---\n" * 5000, id="only rules"),
+        pytest.param(b"\xff\xfe\x00\x00", id="no text", marks=slow),
+        pytest.param(b"", id="empty", marks=slow),
+        pytest.param(b"---\n" * 5000, id="only rules", marks=slow),
     ],
 )
 def test_a_broken_spec_gives_no_traceback(content: bytes, program: Program, tmp_path: Path) -> None:
@@ -119,9 +122,10 @@ def test_a_project_on_a_read_only_disk_is_left_alone(program: Program, tmp_path:
     refused(in_a_mount(program, mount, str(project)), project, 4, "Read-only file system")
 
 
+@slow
 @needs_root
 @pytest.mark.needs("unshare")
-@pytest.mark.parametrize("left", [2, *(pytest.param(pages, marks=pytest.mark.slow) for pages in (0, 1, 5, 9))])
+@pytest.mark.parametrize("left", [0, 1, 2, 5, 9])
 def test_a_disk_that_fills_up_leaves_no_half_written_file(left: int, program: Program, tmp_path: Path) -> None:
     """The run ends with a failed gate; afterwards every file is either as it was or whole."""
     whole = copy_example("repair-api", tmp_path / "whole")
@@ -173,7 +177,7 @@ def test_a_folder_without_write_permission_is_left_alone(program: Program, tmp_p
         project.chmod(0o755)
 
 
-@pytest.mark.slow
+@slow
 def test_an_unreadable_source_file_is_told_or_passed_over(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     (project / "app" / "broken.py").symlink_to("/nonexistent/broken.py")
@@ -191,17 +195,19 @@ SOON = {"retry-after-ms": "1"}
 @pytest.mark.parametrize(
     ("error", "kind", "requests"),
     [
-        pytest.param(http_error(400, "messages: wrong"), "invalid_request", 1, id="400"),
+        pytest.param(http_error(400, "messages: wrong"), "invalid_request", 1, id="400", marks=slow),
         pytest.param(http_error(401, "invalid x-api-key"), "authentication", 1, id="401"),
-        pytest.param(http_error(402, "payment overdue"), "billing", 1, id="402"),
-        pytest.param(http_error(403, "not allowed"), "permission", 1, id="403"),
-        pytest.param(http_error(404, "model: claude-none"), "not_found", 1, id="404"),
-        pytest.param(http_error(413, "too large"), "too_large", 1, id="413"),
+        pytest.param(http_error(402, "payment overdue"), "billing", 1, id="402", marks=slow),
+        pytest.param(http_error(403, "not allowed"), "permission", 1, id="403", marks=slow),
+        pytest.param(http_error(404, "model: claude-none"), "not_found", 1, id="404", marks=slow),
+        pytest.param(http_error(413, "too large"), "too_large", 1, id="413", marks=slow),
         pytest.param(http_error(429, "slow down", headers=SOON), "rate_limit", 10, id="429"),
-        pytest.param(http_error(429, "limit reached"), "spend_limit", 1, id="429 for good"),
-        pytest.param(http_error(500, "internal", headers=SOON), "server", 10, id="500"),
+        pytest.param(http_error(429, "limit reached"), "spend_limit", 1, id="429 for good", marks=slow),
+        pytest.param(http_error(500, "internal", headers=SOON), "server", 10, id="500", marks=slow),
         pytest.param(http_error(529, "overloaded", headers=SOON), "overloaded", 10, id="529"),
-        pytest.param(HttpError(502, b"<html>bad gateway</html>", SOON), "server", 10, id="502 from a proxy"),
+        pytest.param(
+            HttpError(502, b"<html>bad gateway</html>", SOON), "server", 10, id="502 from a proxy", marks=slow
+        ),
     ],
 )
 def test_an_error_of_the_service_is_told_with_its_kind_and_what_to_do(
@@ -226,6 +232,7 @@ def test_a_model_without_a_key_is_a_usage_error(program: Program, tmp_path: Path
     refused(program, project, 2, "ANTHROPIC_API_KEY", "--model playbook", arguments=CLAUDE)
 
 
+@slow
 @needs_root
 @pytest.mark.needs("unshare")
 def test_the_playbook_needs_no_network(program: Program, tmp_path: Path) -> None:
@@ -254,6 +261,7 @@ def test_without_a_network_each_retry_is_told_and_ctrl_c_ends_it(program: Progra
     assert changed(before, tree(project)) == set()
 
 
+@slow
 def test_a_budget_that_is_used_up_ends_with_5(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     outcome = program("run", "-C", str(project), *TEXT, "--max-turns", "3").expect(5)

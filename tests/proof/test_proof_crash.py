@@ -101,6 +101,7 @@ def test_a_run_killed_again_and_again_still_completes(
     assert tree(project) == expected, f"PROOF_SEED={SEED}"
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_go_on_and_does(
     whole: tuple[dict[str, str], int], program: Program, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.projects import ONE_THEN_ALL, Program, copy_example
+from tests.proof.projects import EXAMPLES, Finished
 
 
 def run(*command: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -109,14 +109,14 @@ LINTERS: dict[str, tuple[str, Callable[[Path, Sequence[Path]], list[str]], str, 
 """Linter -> the files it reads, how it is asked, and a bad file it must catch."""
 
 
-@pytest.fixture(scope="module", params=ONE_THEN_ALL)
-def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp(request.param)
-    copied = copy_example(request.param, place)
-    Program(place).run(copied, "--yes").expect(0)
-    return copied
+@pytest.fixture(params=EXAMPLES)
+def project(request: pytest.FixtureRequest, finished_examples: Callable[[str], Finished]) -> Path:
+    finished = finished_examples(request.param)
+    finished.outcome.expect(0)
+    return finished.project
 
 
+@pytest.mark.xdist_group("finished examples")  # each is run once
 @pytest.mark.parametrize("name", LINTERS)
 def test_the_linter_finds_nothing_in_what_a_run_leaves(name: str, project: Path) -> None:
     pattern, ask, _, _ = LINTERS[name]

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.proof.projects import EXAMPLES, Outcome, Program, changed, copy_example, tree
+from tests.proof.projects import EXAMPLES, Finished, Program, changed, copy_example, tree
+
+pytestmark = pytest.mark.xdist_group("finished examples")  # each is run once
 
 ALL_STEPS = range(1, 9)
 
 
-@dataclass(frozen=True)
-class Finished:
-    """An example after a run: its folder, its tree before and after, and what the run said."""
-
-    project: Path
-    before: dict[str, str]
-    after: dict[str, str]
-    outcome: Outcome
-    program: Program
-
-
-@pytest.fixture(scope="module", params=EXAMPLES)
-def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    place = tmp_path_factory.mktemp(request.param)
-    program = Program(place)
-    project = copy_example(request.param, place)
-    before = tree(project)
-    outcome = program.run(project, "--yes")
-    return Finished(project, before, tree(project), outcome, program)
+@pytest.fixture(params=EXAMPLES)
+def finished(request: pytest.FixtureRequest, finished_examples: Callable[[str], Finished]) -> Finished:
+    return finished_examples(request.param)
 
 
 def test_every_step_is_verified_and_every_planned_file_is_there(finished: Finished) -> None:
@@ -173,6 +159,7 @@ def without_platform(place: Path) -> Path:
     return project
 
 
+@pytest.mark.slow
 def test_an_open_question_ends_with_3_and_its_answer_completes_the_run(program: Program, tmp_path: Path) -> None:
     project = without_platform(tmp_path)
     before = tree(project)

@@ -15,13 +15,14 @@ from agent.models.playbook import Playbook
 from agent.models.port import Request
 from agent.models.stream import MessageBuilder
 from agent.testing import FakeMessagesServer, Fault, HttpError, Turn, http_error
-from tests.proof.projects import ONE_THEN_ALL, Program, copy_example, tree
+from tests.proof.projects import Program, copy_example, tree
 
 Json = dict[str, Any]
 
 Fails = Callable[[Turn], Turn | HttpError]
 """What becomes of a turn."""
 
+slow = pytest.mark.slow
 KEY = "sk-ant-key-for-this-test-0123456789"
 MODEL = ("--model", "claude-sonnet-5-5", "--output-format", "stream-json")
 
@@ -51,7 +52,9 @@ def twins(example: str, place: Path) -> tuple[Path, Path]:
     return copy_example(example, place / "ours"), copy_example(example, place / "theirs")
 
 
-@pytest.mark.parametrize("example", ONE_THEN_ALL)
+@pytest.mark.parametrize(
+    "example", ["trail-atlas", *(pytest.param(name, marks=slow) for name in ("repair-api", "clinic-queue"))]
+)
 def test_tool_calls_over_the_wire_give_the_same_files_as_the_playbook(
     example: str, program: Program, tmp_path: Path
 ) -> None:
@@ -68,7 +71,7 @@ def test_tool_calls_over_the_wire_give_the_same_files_as_the_playbook(
     assert tree(theirs) == tree(ours)
 
 
-@pytest.mark.slow
+@slow
 def test_usage_is_counted_and_the_prefix_is_cached(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     with FakeMessagesServer(playbook_turn) as server:
@@ -84,7 +87,7 @@ def test_usage_is_counted_and_the_prefix_is_cached(program: Program, tmp_path: P
     assert len(tools) < len(server.requests) / 3
 
 
-@pytest.mark.slow
+@slow
 def test_the_key_is_on_the_wire_and_nowhere_else(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     with FakeMessagesServer(playbook_turn, api_key=KEY) as server:
@@ -108,7 +111,7 @@ def troubled(faults: Mapping[int, Fails]) -> Callable[[Json], Turn | HttpError]:
     return answer
 
 
-@pytest.mark.slow
+@slow
 def test_overload_limits_and_cut_answers_on_the_way_change_nothing_in_the_end(program: Program, tmp_path: Path) -> None:
     ours, theirs = twins("repair-api", tmp_path)
     program.run(ours, "--yes").expect(0)
@@ -128,7 +131,7 @@ def test_overload_limits_and_cut_answers_on_the_way_change_nothing_in_the_end(pr
     assert tree(theirs) == tree(ours)
 
 
-@pytest.mark.slow
+@slow
 def test_a_run_that_lost_its_model_goes_on_with_the_playbook(program: Program, tmp_path: Path) -> None:
     """The service fails for good in the middle; the session is continued without a key, and nothing is done twice."""
     ours, theirs = twins("repair-api", tmp_path)

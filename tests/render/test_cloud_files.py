@@ -103,6 +103,7 @@ def test_a_failed_deployment_is_taken_back(samples: dict[str, Any], name: str) -
 # --- AWS Lambda ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.needs("cfn-lint")
 @pytest.mark.parametrize("name", ["fastapi-lambda", "handlers-lambda-ko"])
 def test_cloudformation_templates_are_clean_for_cfn_lint(samples: dict[str, Any], name: str, tmp_path: Path) -> None:

@@ -251,6 +251,7 @@ HOSTS = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(HOSTS), st.sampled_from(FIELDS), ATTACK)
 def test_a_hostile_value_is_contained_or_refused(samples: dict[str, Any], host: str, field: str, value: str) -> None:

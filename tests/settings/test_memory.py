@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent.memory import MAX_FILE_CHARS, MAX_TOTAL_CHARS, load_memory
 from agent.settings import Places
+from tools.text import clean
 
 
 class World(Protocol):
@@ -230,7 +231,7 @@ def test_no_text_breaks_the_memory_or_leaves_the_project(world: World, text: str
     world.write(world.cwd / "a.md", text)
     found = load_memory(world.places(trusted=True), globs)
     assert all(block.path.resolve().is_relative_to(world.repo) for block in found.blocks)
-    assert all(remark.text("ko").isprintable() for remark in (*found.problems, *found.dropped))
+    assert all(clean(remark.text("ko")) == remark.text("ko") for remark in (*found.problems, *found.dropped))
 
 
 def test_hostile_lines_take_no_time(world: World) -> None:

@@ -404,6 +404,7 @@ PERMISSIONS = st.dictionaries(st.sampled_from(["allow", "ask", "deny", "defaultM
 FILES = st.dictionaries(KEYS | st.just("permissions"), JSON | PERMISSIONS, max_size=6)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(files=st.dictionaries(st.sampled_from(LEVELS), FILES), trusted=st.booleans(), vouched=st.booleans())
 def test_no_json_breaks_loading_or_gains_rights(

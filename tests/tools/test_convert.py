@@ -73,6 +73,7 @@ def test_bad_markup_never_fails(html: str) -> None:
     to_markdown(html, "https://e.com/")
 
 
+@pytest.mark.slow
 async def test_a_page_that_occupies_the_parser_is_stopped() -> None:
     began = time.monotonic()
     try:

@@ -262,6 +262,7 @@ _patterns = st.recursive(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.needs("rg")
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(

@@ -179,6 +179,7 @@ async def test_the_time_limit_kills_everything(ctx: ToolContext) -> None:
     assert alive(length) == []
 
 
+@pytest.mark.slow
 async def test_a_process_that_ignores_the_polite_signal_is_killed(ctx: ToolContext) -> None:
     length = seconds_to_sleep()
     await run(ctx, f"trap '' TERM; sleep {length}; sleep {length}", timeout=200)
