@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from tools.devops.instrument.flask import GUNICORN, NEEDS_SERVER
+from tools.devops.instrument.necessity import notes_on
 from tools.devops.instrument.python_code import PythonFile
 from tools.devops.instrument.python_handles import SERVICES, own_connection, substitute
 from tools.devops.instrument.python_imports import add_imports
@@ -168,7 +169,8 @@ def _health_values(unit: Unit, draft: Draft, settings: PythonFile) -> dict[str, 
             own = own_connection(unit, "cache", awaits=False)
             handles += [own] if own else []
             draft.notes.append(substitute("cache", wanted, own))
-    return health_values(handles, ["from django.http import HttpRequest, JsonResponse"], unit.subjects, awaits=False)
+        draft.notes += notes_on(unit.optional, [handle.role for handle in handles])
+    return health_values(handles, ["from django.http import HttpRequest, JsonResponse"], unit, awaits=False)
 
 
 def _metrics_imports() -> str:

@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterator
 
 from tools.devops.instrument.script_code import Call, ScriptFile
-from tools.devops.instrument.script_handles import find_clients, name_in, open_script, own_check, scripts
+from tools.devops.instrument.script_handles import (
+    find_clients,
+    name_in,
+    open_script,
+    optional_names,
+    own_check,
+    scripts,
+)
 from tools.devops.instrument.script_modules import Modules
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft, Handle
@@ -88,6 +95,7 @@ class _Wiring:
         target = self.modules.new("health", "health-routes")
         values = {
             "own": [(handle.kind, handle.name) for handle in own],
+            "optional": optional_names(self.modules.unit, self.modules.unit.optional if "health" in subjects else ()),
             "asked": Quoted(f"{{ {', '.join([*map(own_check, own), '...checks'])} }}" if own else "checks"),
             "health": "health" in subjects,
             "liveness": "liveness" in subjects,

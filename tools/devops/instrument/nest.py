@@ -6,7 +6,15 @@ import re
 from dataclasses import dataclass
 
 from tools.devops.instrument.script_code import Call, ScriptFile
-from tools.devops.instrument.script_handles import find_clients, name_in, open_script, own_check, scripts, specifier
+from tools.devops.instrument.script_handles import (
+    find_clients,
+    name_in,
+    open_script,
+    optional_names,
+    own_check,
+    scripts,
+    specifier,
+)
 from tools.devops.instrument.script_modules import Modules
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft
@@ -104,6 +112,7 @@ def _controller(unit: Unit, draft: Draft, path: str, file: ScriptFile) -> None:
         "checks": Quoted(", ".join(checks)),
         "providers": bool(providers),
         "own": own,
+        "optional": optional_names(unit, unit.optional if "health" in subjects else ()),
         **{name: name in subjects for name in ("health", "liveness", "metrics")},
     }
     draft.new[target] = modules.render("nest_operations", values)

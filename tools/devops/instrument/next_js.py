@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tools.devops.instrument.script_code import ScriptFile
-from tools.devops.instrument.script_handles import find_clients, name_in, open_script, own_check
+from tools.devops.instrument.script_handles import find_clients, name_in, open_script, optional_names, own_check
 from tools.devops.instrument.script_templates import render_script
 from tools.devops.instrument.source import Unit, newline_of
 from tools.devops.instrument.types import Draft
@@ -85,8 +85,14 @@ class _Files:
             imports += [line] if line else []
             checks.append(f"{client.handle.role}: () => {client.ask(local)}")
         checks += [own_check(handle) for handle in own]
+        roles = [client.handle.role for client in clients] + [handle.role for handle in own]
         opened = [(handle.kind, handle.name) for handle in own]
-        return {"imports": Quoted("\n".join(imports)), "checks": Quoted(", ".join(checks)), "own": opened}
+        return {
+            "imports": Quoted("\n".join(imports)),
+            "checks": Quoted(", ".join(checks)),
+            "own": opened,
+            "optional": optional_names(self.unit, roles),
+        }
 
     def start_up(self, draft: Draft) -> None:
         """Modules that run once at start, called from the `instrumentation` file, which may be there already."""

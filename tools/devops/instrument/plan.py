@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tools.devops.instrument import django, express, fastapi, flask, nest, next_js
+from tools.devops.instrument.necessity import optional_roles
 from tools.devops.instrument.source import Unit, read_exact, unified_diff
 from tools.devops.instrument.types import Draft, FileChange, Instrumentation, InstrumentError
 from tools.devops.project.tree import Folder, Tree
 from tools.devops.project.units import find_units
 from tools.devops.render import write_atomically
-from tools.devops.types import DeployUnit
+from tools.devops.types import DeployUnit, Spec
 
 SUBJECTS = ("health", "liveness", "metrics", "json_logs", "sigterm")
 
@@ -33,10 +34,13 @@ _WHAT_TO_ADD = {
 }
 
 
-def plan_instrumentation(root: Path, unit: DeployUnit, subjects: Iterable[str] | None = None) -> Instrumentation:
+def plan_instrumentation(
+    root: Path, unit: DeployUnit, subjects: Iterable[str] | None = None, spec: Spec | None = None
+) -> Instrumentation:
     """What gives `unit` the readiness subjects that its `ready` says are missing. Reads files and changes nothing.
 
-    `subjects` limits the plan to some of `SUBJECTS`. Raises `ProjectError` when `root` cannot be read.
+    `subjects` limits the plan to some of `SUBJECTS`; `spec` says which dependencies are optional. Raises
+    `ProjectError` when `root` cannot be read.
     """
     wanted = SUBJECTS if subjects is None else tuple(subjects)
     missing = tuple(name for name in SUBJECTS if name in wanted and unit.ready.get(name) is False)
@@ -49,7 +53,8 @@ def plan_instrumentation(root: Path, unit: DeployUnit, subjects: Iterable[str] |
         return Instrumentation(unsupported=tuple(f"{name}: {reason}: {_WHAT_TO_ADD[name]}." for name in missing))
     tree = Tree(root.resolve())
     nested = frozenset(item.unit.path for item in find_units(tree) if item.unit.path != ".")
-    draft = _FRAMEWORKS[framework](Unit(unit, Folder(tree, unit.path, nested), missing))
+    folder = Folder(tree, unit.path, nested)
+    draft = _FRAMEWORKS[framework](Unit(unit, folder, missing, optional_roles(folder, spec)))
     return Instrumentation(
         changes=tuple(_changes(tree, unit, draft)),
         added=tuple(draft.added),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tools.devops.instrument.necessity import notes_on
 from tools.devops.instrument.python_handles import find_handles
 from tools.devops.instrument.python_templates import LOGGING, METRICS, health_values, import_block
 from tools.devops.instrument.python_wiring import Wiring, find_app
@@ -84,9 +85,9 @@ def _health(framework: Framework, wiring: Wiring, draft: Draft) -> None:
         handles, notes = find_handles(
             wiring.unit, wiring.modules, wiring.path, wiring.file, wiring.app, awaits=framework.awaits
         )
-        draft.notes += notes
+        draft.notes += [*notes, *notes_on(wiring.unit.optional, [handle.role for handle in handles])]
     given = [wiring.name_of(handle) for handle in handles if handle.is_given]
-    values = health_values(handles, framework.health_imports, wiring.unit.subjects, awaits=framework.awaits)
+    values = health_values(handles, framework.health_imports, wiring.unit, awaits=framework.awaits)
     module = _written(framework, wiring, draft, "health", ("health", "health_routes", "probes"), values)
     factory = f"health_{framework.routes}"
     wiring.use(module, factory)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tools.devops.instrument.python_handles import KINDS
 from tools.devops.instrument.python_imports import ordered
+from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Handle
 from tools.devops.render import Quoted
 
@@ -50,19 +51,16 @@ def _section(module: str) -> int:
     return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
 
 
-def health_values(
-    handles: list[Handle], imports: Iterable[str], subjects: Iterable[str], *, awaits: bool
-) -> dict[str, Any]:
+def health_values(handles: list[Handle], imports: Iterable[str], unit: Unit, *, awaits: bool) -> dict[str, Any]:
     """Values of a health template. `awaits`: checks are coroutines, blocking ones moved into threads; else calls."""
     threads = bool(handles) and (not awaits or any(not KINDS[handle.kind].is_async for handle in handles))
     lines = [*imports, *(line for handle in handles for line in KINDS[handle.kind].imports)]
     if handles:
         lines.append("import logging")
         lines += _AWAITED if awaits else ("from concurrent.futures import wait",)
-    if any(subject == "health" for subject in subjects):
-        lines.append("from time import gmtime, strftime")
+    if "health" in unit.subjects:
+        lines += ["import os", "from time import gmtime, strftime"]
     lines += _THREADS if threads else ()
-    lines += ["import os"] if any(handle.is_own_connection for handle in handles) else []
     lines += ["from functools import partial"] if not awaits and any(_parameter(handle) for handle in handles) else []
     lines += ["from typing import Any"] if any("Any]" in _parameter(handle) for handle in handles) else []
     checks = [f'"{handle.role}": {_check(handle, awaits=awaits)}' for handle in handles]
@@ -70,10 +68,11 @@ def health_values(
         "imports": import_block(lines),
         "kinds": [handle.kind for handle in handles],
         "environment": {handle.role: handle.name for handle in handles if handle.is_own_connection},
+        "optional": Quoted(", ".join(f'"{handle.role}"' for handle in handles if handle.role in unit.optional)),
         "threads": threads,
         "signature": Quoted(", ".join(_parameter(handle) for handle in handles if _parameter(handle))),
         "calls": Quoted(", ".join(checks)),
-        **{subject: subject in tuple(subjects) for subject in ("health", "liveness")},
+        **{subject: subject in unit.subjects for subject in ("health", "liveness")},
     }
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from tools.devops.instrument.necessity import notes_on
 from tools.devops.instrument.python_handles import ADDRESSES, SERVICES, substitute
 from tools.devops.instrument.script_code import MAX_CALLS, ScriptError, ScriptFile
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Handle
+from tools.devops.render import Quoted
 
 SUFFIXES = (".ts", ".mts", ".cts", ".js", ".mjs", ".cjs")
 
@@ -88,7 +91,13 @@ def find_clients(unit: Unit, entry: str | None) -> tuple[list[Client], list[Hand
             handle = _own_connection(unit, role)
             own += [handle] if handle else []
             notes.append(substitute(role, wanted, handle))
-    return clients, own, notes
+    asked = [client.handle.role for client in clients] + [handle.role for handle in own]
+    return clients, own, [*notes, *notes_on(unit.optional, asked)]
+
+
+def optional_names(unit: Unit, roles: Iterable[str]) -> Quoted:
+    """The roles that are optional, as a list of string literals."""
+    return Quoted(", ".join(f'"{role}"' for role in roles if role in unit.optional))
 
 
 def _clients(file: ScriptFile, name: str, *, is_entry: bool) -> list[Client]:

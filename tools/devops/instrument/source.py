@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,15 @@ _TEMPLATES = "do-workflow-project/templates/app"
 
 @dataclass(frozen=True)
 class Unit:
-    """A deploy unit with its folder: what framework modules read from. `subjects` are what is to be added."""
+    """A deploy unit with its folder: what framework modules read from. `subjects` are what is to be added.
+
+    `optional` holds the roles (`database`, `cache`) the service goes on without, and where that is said.
+    """
 
     facts: DeployUnit
     folder: Folder
     subjects: tuple[str, ...]
+    optional: Mapping[str, str] = field(default_factory=dict)
 
     def exact(self, name: str) -> str | None:
         """The text of a file as it is, line endings included; None when absent, a link, too large or not UTF-8."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from tools.devops.instrument.plan import apply, plan_instrumentation
 from tools.devops.instrument.types import Instrumentation, InstrumentError
 from tools.devops.project import ProjectError, scan_project
-from tools.devops.types import to_json
+from tools.devops.spec import SpecError, read_spec
+from tools.devops.types import Spec, to_json
 from tools.tool import ToolContext, ToolError, ToolResult
 
 
@@ -18,13 +20,21 @@ def instrument(ctx: ToolContext, path: str, subjects: Sequence[str] | None) -> T
         unit = units.get(path.removeprefix("./").rstrip("/") or ".")
         if unit is None:
             raise ToolError(f"InstrumentApp: {path} is no deploy unit. Units: {', '.join(units) or 'none'}.")
-        planned = plan_instrumentation(ctx.root, unit, subjects)
+        planned = plan_instrumentation(ctx.root, unit, subjects, _spec(ctx.root))
         dry_run = bool(ctx.state.get("dry_run"))
         if not dry_run:
             apply(ctx.root, planned)
     except (ProjectError, InstrumentError, OSError) as error:
         raise ToolError(f"InstrumentApp: {error}") from error
     return ToolResult(_told(path, planned, dry_run=dry_run), data={**to_json(planned), "written": not dry_run})
+
+
+def _spec(root: Path) -> Spec | None:
+    """The project's SPEC when there is exactly one that counts; instrumenting does without."""
+    try:
+        return read_spec(root)
+    except SpecError:
+        return None
 
 
 def _told(path: str, planned: Instrumentation, *, dry_run: bool) -> str:

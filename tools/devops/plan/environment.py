@@ -81,7 +81,7 @@ def is_secret(name: str) -> bool:
 
 
 def _names(unit: DeployUnit, spec: Spec | None) -> list[str]:
-    names = [name for name in unit.env if NAME.fullmatch(name)]
+    names = [name for name in unit.env if NAME.fullmatch(name) and name != "GIT_SHA"]  # the image brings that one
     for service in services_of(unit, spec):
         parts = re.compile(rf"^({'|'.join(service.prefixes)})_?(HOST|SERVER|HOSTNAME)$")
         if not any(name in service.urls or parts.match(name) for name in names):
