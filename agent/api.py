@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from agent.permissions import Mode, Rules
     from agent.sitting import Sitting
     from agent.skills import Skill
+    from agent.structured import Shape
     from agent.workflow.run import WorkflowRun
 
 
@@ -50,7 +51,8 @@ class Agent:
     `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them. `siblings` says
     whether delegation starts agents here or leaves the run as typed requests, as it must when this run was itself
     spawned; `agents` are those besides the built-in ones, trusted ones only. `sitting` is kept by a surface whose
-    session lasts for several runs.
+    session lasts for several runs. `output` is a JSON Schema or a pydantic class: the run then completes with a
+    `structured_output` that fits it, or does not complete.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -72,6 +74,7 @@ class Agent:
     siblings: Literal["start", "request"] = "start"
     agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
     sitting: Sitting | None = None
+    output: Shape | None = None
 
     def start(
         self,
@@ -84,7 +87,8 @@ class Agent:
         """Begin a run in the current event loop.
 
         `resume` is a session to continue, `session_id` the id of a new one (it must not exist yet); `workflow` demands
-        verified steps. What cannot begin (an unknown session, a used id) raises when the run is iterated.
+        verified steps. Raises `SchemaError` for an `output` that is no schema; what else cannot begin (an unknown
+        session, a used id) raises when the run is iterated.
         """
         return Run(self, prompt, resume, session_id, workflow)
 

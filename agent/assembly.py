@@ -19,7 +19,7 @@ from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation
 from agent.models.choose import choose_model
 from agent.prompt import system_blocks, system_fragment, tool_definitions
-from agent.result import Outcome, Result
+from agent.result import Outcome, Refused, Result, failed
 from agent.session.journal import JOURNAL, Journal, SessionError, find_session, new_session_id, session_directory
 from agent.session.resume import Restored, restore
 from agent.shelter import Confined
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from agent.permissions import PermissionEngine
     from agent.sitting import Sitting
     from agent.skills import Skill
+    from agent.structured import Answer
     from agent.workflow.run import WorkflowRun
 
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
@@ -54,6 +55,7 @@ class Setup:
         self._show = show
         self._journal: Journal | None = None
         self._delegator: Requests | Router = Requests()
+        self._answer = _owed(agent)
         self.session_id = ""
 
     @property
@@ -89,6 +91,8 @@ class Setup:
 
             available = with_servers(available, agent.servers)
         tools, denied, warnings = self._tools(available)
+        if self._answer is not None:
+            tools[self._answer.name] = self._answer
         packs, _ = find_skills([builtin_skill_root()])
         skills, missing = choose_preloaded(agent.definition.skills, packs | dict(agent.skills))
         self._delegator = self._delegate_to(available, packs | dict(agent.skills), directory, restored)
@@ -121,6 +125,7 @@ class Setup:
             emit=self.emit,
             prompt=redactor.text(prompt),
             hooks=hooks,
+            answer=self._answer,
         )
         served = agent.servers.notices if agent.servers is not None else ()
         notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served]
@@ -149,6 +154,8 @@ class Setup:
             talk.begins = agent.sitting.begins(self.session_id, talk.begins if restored else None)
             if talk.begins is None:
                 context.env = {**context.env, **agent.sitting.environment}
+        if restored is not None and self._answer is not None and fresh["tools"] != prefix["tools"]:
+            talk.prompt = f"{talk.prompt}\n\n{self._answer.demand()}".lstrip()
         return talk
 
     def _delegate_to(
@@ -246,6 +253,9 @@ class Setup:
     def conclude(self, result: Result) -> Result:
         """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
         result = replace(result, delegations=tuple(self._delegator.requests))
+        if self._answer is not None and not self._answer.given and isinstance(result, Refused) and result.by == "hook":
+            reason = f"A hook stopped the run before there was a structured answer: {result.reason}"
+            result = failed(result, "structured_output", reason)
         return self._workflow.conclude(result) if self._workflow is not None else result
 
     def finished(self, result: Result) -> None:
@@ -257,6 +267,15 @@ class Setup:
             self._show(event)
         if self._journal is not None:
             self._journal.close()
+
+
+def _owed(agent: Agent) -> Answer | None:
+    """The structured answer the run owes. Raises `SchemaError`."""
+    if agent.output is None:
+        return None
+    from agent.structured import Answer, output_schema
+
+    return Answer(output_schema(agent.output))
 
 
 def _may_read(calls: CallRunner, path: Path) -> bool:

@@ -42,6 +42,7 @@ from tools.ports import NeedsInput as Unanswered
 
 if TYPE_CHECKING:
     from agent.hooks import Hooks
+    from agent.structured import Answer
 
 Json = dict[str, Any]
 
@@ -68,7 +69,7 @@ class Conversation:
 
     `prompt` is what starts or continues it. `emit` receives every event (the journal is behind it). `settled` holds
     results for calls a crash left open. `begins` is why the session begins with this run, None when it goes on;
-    `exported` is what its hooks then export to shell commands.
+    `exported` is what its hooks then export to shell commands. `answer` is the structured answer that is owed.
     """
 
     session_id: str
@@ -82,6 +83,7 @@ class Conversation:
     history: list[Json] = field(default_factory=list)
     settled: Mapping[str, Json] = field(default_factory=dict)
     guard: StopGuard | None = None
+    answer: Answer | None = None
     hooks: Hooks | None = None
     max_tokens: int = 32_000
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -203,6 +205,8 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
         # Some compatible servers say end_turn although calls are present.
         talk.append("assistant", content)
         talk.append("user", await talk.calls.run(content, response.malformed, {}))
+        if talk.answer is not None and talk.answer.attempted(content):
+            return await _answered(talk, started, talk.answer, stop)
         return Again()
     if stop in {"end_turn", "stop_sequence"}:
         return await _ended(talk, started, content, stop)
@@ -279,6 +283,24 @@ async def _ended(talk: Conversation, started: float, content: list[Json], stop: 
     if talk.guard is not None and (unfinished := talk.guard.unfinished()) is not None:
         talk.append("user", unfinished)
         return Again("the model stopped before its steps were verified")
+    if talk.answer is not None and (missing := talk.answer.missing(last_text(talk.history))) is not None:
+        if not talk.answer.exhausted:
+            talk.append("user", missing)
+        return await _answered(talk, started, talk.answer, stop)
+    return await _stop(talk, started, stop)
+
+
+async def _answered(talk: Conversation, started: float, answer: Answer, stop: str) -> Again | Finish:
+    """After a try to give the structured answer: the run ends with it, or with too many wrong ones."""
+    if answer.given:
+        return await _stop(talk, started, stop)
+    if answer.exhausted:
+        return Finish(_finish(talk, started, Failed, kind="structured_output", reason=answer.reason))
+    return Again()
+
+
+async def _stop(talk: Conversation, started: float, stop: str) -> Again | Finish:
+    """The run ends, unless a hook sends the model back to work."""
     if talk.hooks is not None:
         outcome = await talk.hooks.stop(last_text(talk.history), active=talk.hooks.stop_blocks > 0)
         talk.calls.judge.note(outcome)
@@ -309,6 +331,7 @@ def _finish(talk: Conversation, started: float, outcome: Callable[..., Result], 
         usage=talk.ledger.total,
         usage_by_model=dict(talk.ledger.by_model),
         denials=tuple(talk.calls.denials),
+        structured_output=talk.answer.value if talk.answer is not None else None,
         **details,
     )
 

@@ -13,7 +13,7 @@ Every outcome may carry `delegations`: typed requests that an orchestrator carri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from tools.ports import DelegationRequest, Question
@@ -57,7 +57,10 @@ class Denial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What all six outcomes share. `text` is the agent's last words; `seconds` is wall time of this run."""
+    """What all six outcomes share. `text` is the agent's last words; `seconds` is wall time of this run.
+
+    `structured_output` is the answer in the shape that was asked for; a run that owes one never completes without it.
+    """
 
     status: ClassVar[str]
     exit_code: ClassVar[int]
@@ -72,6 +75,7 @@ class Outcome:
     delegations: tuple[DelegationRequest, ...] = ()
     stop_reason: str | None = None
     report: Mapping[str, Any] | None = None
+    structured_output: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,9 @@ class Refused(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Outcome):
-    """`kind` is a `ModelError` kind, `gate` (a step's gates did not pass), `incomplete`, or `internal`."""
+    """`kind` is a `ModelError` kind, `gate` (a step's gates did not pass), `structured_output` (no
+    answer fitted the schema), `incomplete`, or `internal`.
+    """
 
     status: ClassVar[str] = "failed"
     exit_code: ClassVar[int] = 1
@@ -131,6 +137,12 @@ class OutOfBudget(Outcome):
 
 
 Result: TypeAlias = Completed | NeedsInput | Refused | Failed | Interrupted | OutOfBudget
+
+
+def failed(result: Result, kind: str, reason: str) -> Failed:
+    """The same run seen as failed."""
+    shared = {item.name: getattr(result, item.name) for item in fields(Outcome)}
+    return Failed(**shared, kind=kind, reason=reason)
 
 
 def exit_code(result: Result) -> int:

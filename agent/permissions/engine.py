@@ -30,6 +30,7 @@ _FREE = frozenset(
         "TodoWrite",
         "AskUserQuestion",
         "CompleteStep",
+        "StructuredOutput",
         "TaskCreate",
         "TaskGet",
         "TaskList",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.result import Completed, Failed, Outcome, Result
+from agent.result import Completed, Failed, Result, failed
 from agent.workflow.gates import Gates
 from agent.workflow.report import build_report
 from agent.workflow.steps import Record, Workflow, load_steps
@@ -110,8 +110,7 @@ class WorkflowRun:
                 return replace(result, kind="gate", reason=_open_reason(self._workflow))
             return result
         if self._workflow.open_steps:
-            shared = {f: getattr(result, f) for f in Outcome.__dataclass_fields__ if f not in {"status", "exit_code"}}
-            return Failed(**shared, kind="gate", reason=_open_reason(self._workflow))
+            return failed(result, "gate", _open_reason(self._workflow))
         return result
 
 

@@ -248,3 +248,12 @@ async def test_a_session_takes_the_id_it_is_given(sdk: Any, served: Any, options
     wanted = "6f1c0f6e-52a4-4b3f-9f5c-0d8a64c8f0a1"
     messages = await ask(sdk, "Hello", options(served(["Hi."]), session_id=wanted))
     assert messages[-1].session_id == wanted
+
+
+async def test_output_format_gives_a_structured_result(sdk: Any, options: Any, served: Any) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    server = served([call("Glob", pattern="*.py"), call("StructuredOutput", n=0)])
+    given = options(server, output_format={"type": "json_schema", "schema": schema})
+    messages = [message async for message in sdk.query(prompt="How many Python files?", options=given)]
+    assert messages[-1].structured_output == {"n": 0}
+    assert messages[-1].is_error is False

@@ -448,3 +448,45 @@ def test_hooks_on_a_session_run_once_however_many_turns(start: Any, served: Any,
     assert [entry.get("source") or entry.get("reason") for entry in ran] == ["startup", "clear", "clear", "other"]
     first, second = [entry["session_id"] for entry in ran[1:3]]
     assert first != second
+
+
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "size": {"enum": ["small", "large"]}},
+    "required": ["city", "size"],
+}
+SEOUL = {"city": "Seoul", "size": "large"}
+
+
+def test_a_schema_of_the_flag_or_of_the_host_gives_a_structured_result(start: Any, served: Any) -> None:
+    server = served([call("StructuredOutput", city="Seoul", size="huge"), call("StructuredOutput", **SEOUL)] * 2)
+    program = start(server, "--model=claude-sonnet-5-5", "--json-schema", json.dumps(CITY))
+    program.user("Which city?")
+    assert program.finish() == 0
+    result = program.seen[-1]
+    assert (result["subtype"], result["structured_output"]) == ("success", SEOUL)
+    assert "'huge' is not one of" in str(server.requests[1].body["messages"][-1]["content"])
+
+    program = start(server, "--model=claude-sonnet-5-5")
+    assert program.control("initialize", jsonSchema=CITY)["subtype"] == "success"
+    program.user("Which city?")
+    assert program.until("result")["structured_output"] == SEOUL
+
+
+def test_without_the_object_there_is_no_success(start: Any, served: Any) -> None:
+    program = start(served(["Seoul."] * 6), "--model=claude-sonnet-5-5", "--json-schema", json.dumps(CITY))
+    program.user("Which city?")
+    assert program.finish() == 1
+    result = program.seen[-1]
+    assert result["subtype"] == "error_max_structured_output_retries"
+    assert result["terminal_reason"] == "structured_output_retry_exhausted"
+    assert "structured_output" not in result
+    assert "6 attempts" in result["errors"][0]
+
+
+def test_a_schema_that_is_none_is_refused_before_anything_runs(start: Any) -> None:
+    program = start(None, "--model=playbook", "--json-schema", '{"type": "objekt"}')
+    assert program.finish() != 0
+    assert program.seen == []
+    program = start(None, "--model=playbook")
+    assert "objekt" in program.control("initialize", jsonSchema={"type": "objekt"})["error"]

@@ -11,6 +11,7 @@ from agent.models.playbook.script import Reply, Script, Turn
 from agent.models.playbook.siblings import sibling_script
 from agent.models.playbook.words import say
 from agent.models.port import Message
+from agent.structured import DEMAND
 from tools.devops.describe import project_text, spec_text
 
 _STEPS = re.compile(r"work through steps ([\d, ]+) of the workflow")
@@ -37,6 +38,8 @@ def script_for(said: str, history: Sequence[Message]) -> Script:
         spec = _SPEC.search(said)
         numbers = [int(number) for number in re.findall(r"\d+", steps[1])]
         return Engineer(spec[1] if spec else None, numbers, language).script()
+    if DEMAND in said:
+        return _say(lambda: say("no_structure", language))
     if len(history) > 1 and "are still open" in said:
         return _say(lambda: _last_words(history, language))
     for pattern, tool, tell in _LOOKUPS:

@@ -15,6 +15,7 @@ from agent.hooks import Handler
 from agent.models.port import Model
 from agent.names import split_rule
 from agent.permissions import MODES, Rules
+from agent.structured import OutputSchema, SchemaError, parse_schema
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
 from agent.surfaces.protocol.hooks import host_hooks
@@ -27,7 +28,6 @@ from tools.ports import Asker
 from tools.tool import Tool
 
 _NOT_YET = {
-    "json_schema": "--json-schema",
     "fork_session": "--fork-session",
     "resume_session_at": "--resume-session-at",
     "resume_drops_turn": "--resume-drops-turn",
@@ -46,15 +46,14 @@ class Announced:
     sdk_servers: tuple[str, ...] = ()
     skills: tuple[str, ...] | None = None
     child_text: bool = False
+    output: OutputSchema | None = None
     problems: tuple[str, ...] = ()
 
 
 def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:
-    """The parts of an `initialize` request that are acted upon. Raises `HookShapeError`, or `UsageProblem`."""
+    """The parts of an `initialize` request that are acted upon. Raises `HookShapeError` or `SchemaError`."""
     hooks, unfired = host_hooks(request.get("hooks"), host)
     agents, servers, skills = (request.get(key) for key in ("agents", "sdkMcpServers", "skills"))
-    if request.get("jsonSchema") is not None:
-        raise UsageProblem("jsonSchema is not supported here.")
     return Announced(
         hooks=hooks,
         agents=agents if isinstance(agents, Mapping) else {},
@@ -63,6 +62,7 @@ def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:
         sdk_servers=tuple(map(str, servers)) if isinstance(servers, list) else (),
         skills=tuple(map(str, skills)) if isinstance(skills, list) else None,
         child_text=bool(request.get("forwardSubagentText")),
+        output=OutputSchema(schema) if (schema := request.get("jsonSchema")) is not None else None,
         problems=unfired,
     )
 
@@ -76,6 +76,17 @@ def check_flags(flags: Flags) -> None:
         raise UsageProblem(f"--permission-mode {flags.permission_mode!r} is none of {', '.join(MODES)}.")
     if flags.resume == "":
         raise UsageProblem("--resume needs a session id when nobody can choose one from a list.")
+    schema_of(flags)
+
+
+def schema_of(flags: Flags) -> OutputSchema | None:
+    """The value of `--json-schema`. Raises `UsageProblem`."""
+    if flags.json_schema is None:
+        return None
+    try:
+        return parse_schema(flags.json_schema)
+    except SchemaError as error:
+        raise UsageProblem(f"--json-schema: {error}") from error
 
 
 def grants_of(flags: Flags) -> Grants:
@@ -117,6 +128,7 @@ def build_agent(
         instructions=around.instructions,
         directories=(*around.places.directories, *around.settings.directories),
         agents=around.catalogue.agents,
+        output=announced.output or schema_of(flags),
         notices=(*flags.notices, *announced.problems, *around.notices, *warnings, *grants.base.warnings),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 from agent.models.catalog import facts
 from agent.models.choose import ModelChoiceError
 from agent.models.port import ModelError
+from agent.structured import SchemaError
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.protocol.assembly import LOCAL_COMMANDS, PROTOCOL_VERSION
 from agent.surfaces.protocol.configure import read_initialize
@@ -26,6 +27,19 @@ class ControlError(Exception):
     """The request cannot be carried out; the message goes back to the host."""
 
 
+_REFUSALS = (
+    ControlError,
+    GrantError,
+    HookShapeError,
+    ModelChoiceError,
+    ModelError,
+    SchemaError,
+    ToolError,
+    UsageProblem,
+)
+"""What a handler may raise; its text is the host's answer."""
+
+
 async def answer(session: Session, frame: Mapping[str, Any]) -> None:
     """Carry out one `control_request` and write its `control_response`."""
     request_id, request = frame.get("request_id"), frame.get("request")
@@ -36,7 +50,7 @@ async def answer(session: Session, frame: Mapping[str, Any]) -> None:
         if handler is None or not isinstance(request, Mapping):
             raise ControlError(f"The control request {subtype!r} is not supported.")
         response["response"] = await handler(session, request)
-    except (ControlError, GrantError, HookShapeError, ModelChoiceError, ModelError, ToolError, UsageProblem) as error:
+    except _REFUSALS as error:
         response = {"subtype": "error", "request_id": request_id, "error": str(error)}
     session.wire.send({"type": "control_response", "response": response})
 

@@ -59,6 +59,8 @@ def result_message(result: Result, totals: TurnTotals, echo: Mapping[str, Any]) 
         message["result"] = _said(result)
     else:
         message["errors"] = [explain(result)]
+    if result.structured_output is not None:
+        message["structured_output"] = result.structured_output
     if isinstance(result, Failed) and result.http_status is not None:
         message["api_error_status"] = result.http_status
     if isinstance(result, NeedsInput):
@@ -133,6 +135,8 @@ def _verdict(result: Result) -> tuple[str, bool, str]:
             return "success", True, "api_error"
         case Refused(by="hook"):  # what a host's own hook wants is no error to it
             return "success", False, "hook_stopped"
+        case Failed(kind="structured_output"):
+            return "error_max_structured_output_retries", True, "structured_output_retry_exhausted"
         case Refused(by="model"):
             return "error_during_execution", True, "model_error"
         case _:
