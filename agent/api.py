@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -52,7 +52,8 @@ class Agent:
     whether delegation starts agents here or leaves the run as typed requests, as it must when this run was itself
     spawned; `agents` are those besides the built-in ones, trusted ones only. `sitting` is kept by a surface whose
     session lasts for several runs. `output` is a JSON Schema or a pydantic class: the run then completes with a
-    `structured_output` that fits it, or does not complete.
+    `structured_output` that fits it, or does not complete. `readers` see every event as it happens, beside those the
+    environment asks for; they may not block.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -75,6 +76,7 @@ class Agent:
     agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
     sitting: Sitting | None = None
     output: Shape | None = None
+    readers: Sequence[Callable[[Event], None]] = ()
 
     def start(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from agent.events import Event, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation
 from agent.models.choose import choose_model
+from agent.observers import Reader, observers
 from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.result import Outcome, Refused, Result, failed
 from agent.session.journal import JOURNAL, Journal, SessionError, find_session, new_session_id, session_directory
@@ -56,6 +58,7 @@ class Setup:
         self._journal: Journal | None = None
         self._delegator: Requests | Router = Requests()
         self._answer = _owed(agent)
+        self._readers: list[Reader] = [*agent.readers]
         self.session_id = ""
 
     @property
@@ -66,6 +69,11 @@ class Setup:
         """Journal first, then show: what a surface has seen is on disk."""
         if self._journal is not None:
             self._journal.record(event)
+        self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        for read in self._readers:
+            read(event)
         self._show(event)
 
     async def servers_ready(self) -> None:
@@ -83,6 +91,8 @@ class Setup:
             raise SessionError(f"The session {self.session_id} exists already. Continue it with --resume.")
         redactor = Redactor.from_environment(agent.env)
         self._journal = Journal(directory, redactor)
+        found, unobserved = observers(os.environ, redactor)
+        self._readers += found
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
 
         available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
@@ -128,7 +138,7 @@ class Setup:
             answer=self._answer,
         )
         served = agent.servers.notices if agent.servers is not None else ()
-        notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served]
+        notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served, *unobserved]
         self.emit(
             RunStarted(
                 session_id=self.session_id,
@@ -264,7 +274,7 @@ class Setup:
         try:
             self.emit(event)
         except SessionError:
-            self._show(event)
+            self._tell(event)
         if self._journal is not None:
             self._journal.close()
 

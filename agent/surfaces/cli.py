@@ -6,6 +6,7 @@ Only `argparse` is loaded here; a command's own module is imported when the comm
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -38,7 +39,12 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `expert-devops`. Returns the exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments, log_format = take_log_format(sys.argv[1:] if argv is None else argv)
+    if log_format not in {None, "json", "text"}:
+        print(f"expert-devops: --log-format {log_format!r} is not known; use json or text.", file=sys.stderr)
+        return USAGE
+    if log_format is not None:
+        os.environ["EXPERT_DEVOPS_LOG_FORMAT"] = log_format
     if arguments[:1] in (["-v"], ["--version"]):
         print(f"{version()} (expert-devops)")
         return 0
@@ -49,6 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return main_stream_json(arguments)
     return _guarded(lambda: _prompt(arguments))
+
+
+def take_log_format(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """Take `--log-format VALUE` out of a command line: it means the same for every command."""
+    rest: list[str] = []
+    chosen: str | None = None
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            return [*rest, word, *words], chosen
+        if word == "--log-format":
+            chosen = next(words, "")
+        elif word.startswith("--log-format="):
+            chosen = word.partition("=")[2]
+        else:
+            rest.append(word)
+    return rest, chosen
 
 
 def version() -> str:
@@ -72,7 +95,7 @@ def _prompt(arguments: Sequence[str]) -> int:
     parser = Parser(
         prog="expert-devops",
         description="A DevOps expert that runs. Without a command: a chat, or one prompt with -p.",
-        epilog=f"commands:\n{commands}",
+        epilog=f"commands:\n{commands}\n\nevery command takes --log-format json: the events of a run on standard error",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.configure_prompt(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
@@ -20,6 +21,7 @@ from agent.events import (
     ToolProgress,
     ToolStarted,
 )
+from agent.observers import logs_json
 from agent.workflow.steps import load_steps
 from tools.text import clean
 
@@ -79,6 +81,21 @@ class Plain:
             print(clean(line), file=self._out, flush=True)
 
 
+class Silent:
+    """Nothing: another reader of the events writes to standard error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        pass
+
+
 class Live:
     """Lines above, and below them one status line that is redrawn: current tool, elapsed, tokens, cost."""
 
@@ -127,7 +144,9 @@ class Live:
 
 
 def progress_for(stream: TextIO) -> Progress:
-    """A live display when `stream` is a terminal, plain lines otherwise."""
+    """A live display when `stream` is a terminal, plain lines otherwise; nothing beside a log in JSON."""
+    if logs_json(os.environ):
+        return Silent()
     return Live() if stream.isatty() else Plain(stream)
 
 
