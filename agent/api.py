@@ -26,7 +26,7 @@ from agent.loop import Conversation, drive
 from agent.models.port import Model
 from agent.result import Failed, Interrupted, Result
 from agent.session.journal import SessionError
-from tools.ports import Asker
+from tools.ports import Asker, DelegationResult
 from tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -85,14 +85,16 @@ class Agent:
         resume: str | None = None,
         session_id: str | None = None,
         workflow: WorkflowRun | None = None,
+        delegation_results: Sequence[DelegationResult] = (),
     ) -> Run:
         """Begin a run in the current event loop.
 
         `resume` is a session to continue, `session_id` the id of a new one (it must not exist yet); `workflow` demands
-        verified steps. Raises `SchemaError` for an `output` that is no schema; what else cannot begin (an unknown
-        session, a used id) raises when the run is iterated.
+        verified steps. `delegation_results` answer requests that the resumed session ended with. Raises `SchemaError`
+        for an `output` that is no schema; what else cannot begin (an unknown session, a used id, a result nobody asked
+        for) raises when the run is iterated.
         """
-        return Run(self, prompt, resume, session_id, workflow)
+        return Run(self, prompt, resume, session_id, workflow, delegation_results)
 
     async def run(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
         """Run to the end and return the result."""
@@ -109,13 +111,19 @@ class Run:
     """
 
     def __init__(
-        self, agent: Agent, prompt: str, resume: str | None, session_id: str | None, workflow: WorkflowRun | None
+        self,
+        agent: Agent,
+        prompt: str,
+        resume: str | None,
+        session_id: str | None,
+        workflow: WorkflowRun | None,
+        results: Sequence[DelegationResult],
     ) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._result: Result | None = None
         self.session_id = session_id or ""
         self.talk: Conversation | None = None
-        setup = Setup(agent, workflow, self._queue.put_nowait)
+        setup = Setup(agent, workflow, self._queue.put_nowait, results)
         self._task = asyncio.ensure_future(self._drive(setup, prompt, resume))
         self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
 

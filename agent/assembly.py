@@ -15,10 +15,11 @@ from agent.budget import Ledger
 from agent.calls import CallRunner
 from agent.definition import builtin_agents, load_persona
 from agent.delegation.requests import Requests
-from agent.events import Event, RunFinished, RunStarted, StepChanged
+from agent.events import DelegationsAnswered, Event, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation
 from agent.models.choose import choose_model
+from agent.names import fold
 from agent.observers import Reader, observers
 from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.result import Outcome, Refused, Result, failed
@@ -26,10 +27,12 @@ from agent.session.journal import JOURNAL, Journal, SessionError, find_session, 
 from agent.session.resume import Restored, restore
 from agent.shelter import Confined
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
+from agent.workflow.siblings import siblings_of_session
 from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
 from tools.github.settings import GitHubSettings
 from tools.paths import grant, only_readable
+from tools.ports import DelegationResult
 from tools.resources import data_root
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from agent.structured import Answer
     from agent.workflow.run import WorkflowRun
 
+_HANDOVER = 8  # the step that rests on what others were asked to do
 _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
 """Protected paths the workflow grants to `WriteArtifact`: the persona's own CI files."""
 
@@ -51,8 +55,16 @@ _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
 class Setup:
     """Puts one run together: session, journal, prefix, tools, permissions, workflow."""
 
-    def __init__(self, agent: Agent, workflow: WorkflowRun | None, show: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        workflow: WorkflowRun | None,
+        show: Callable[[Event], None],
+        results: Sequence[DelegationResult] = (),
+    ) -> None:
         self._agent = agent
+        self._results = results
+        self._requests = Requests()
         self._workflow = workflow
         self._show = show
         self._journal: Journal | None = None
@@ -89,13 +101,14 @@ class Setup:
         directory = restored.directory if restored else session_directory(cwd, self.session_id)
         if restored is None and (directory / JOURNAL).exists():
             raise SessionError(f"The session {self.session_id} exists already. Continue it with --resume.")
+        prompt = self._with_answers(prompt, directory if restored else None)
         redactor = Redactor.from_environment(agent.env)
         self._journal = Journal(directory, redactor)
         found, unobserved = observers(os.environ, redactor)
         self._readers += found
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
 
-        available = {tool.name: tool for tool in agent.tools} if agent.tools is not None else builtin_tools()
+        available = self._with_spawning()
         if agent.servers is not None:
             from agent.mcp import with_servers
 
@@ -105,7 +118,7 @@ class Setup:
             tools[self._answer.name] = self._answer
         packs, _ = find_skills([builtin_skill_root()])
         skills, missing = choose_preloaded(agent.definition.skills, packs | dict(agent.skills))
-        self._delegator = self._delegate_to(available, packs | dict(agent.skills), directory, restored)
+        self._delegator = self._delegate_to(available, packs | dict(agent.skills), directory)
         asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
         context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
@@ -153,6 +166,7 @@ class Setup:
                 notices=notices,
             )
         )
+        self._note_answers()
         if not isinstance(self._delegator, Requests):
             self._delegator.serve(talk, agent.definition)
         if self._workflow is not None:
@@ -173,12 +187,11 @@ class Setup:
         available: Mapping[str, Tool],
         skills: Mapping[str, Skill],
         directory: Path,
-        restored: Restored | None,
     ) -> Requests | Router:
         """A router that starts siblings, or the requests of a run that was itself spawned."""
         agent = self._agent
         if agent.siblings == "request":
-            return Requests.recorded(directory) if restored is not None else Requests()
+            return self._requests
         from agent.delegation.child import Setting
         from agent.delegation.router import Router
 
@@ -192,7 +205,39 @@ class Setup:
                 sandbox=agent.sandbox,
             )
 
-        return Router(setting)
+        return Router(setting, elsewhere=self._requests)
+
+    def _with_answers(self, prompt: str, earlier: Path | None) -> str:
+        """Take up what the session had asked of others; the prompt, with what came back before it."""
+        if earlier is not None:
+            self._requests = Requests.recorded(earlier)
+        if not self._results:
+            return prompt
+        return "\n\n".join(filter(None, (self._requests.answer(self._results), prompt)))
+
+    def _note_answers(self) -> None:
+        """Record which requests were answered: none of them is open any more, also after a crash."""
+        answered = zip(self._requests.answered, self._results, strict=True)
+        told = [to_json(request) | {"status": result.status} for request, result in answered]
+        if told:
+            self.emit(DelegationsAnswered(requests=told))
+
+    def _with_spawning(self) -> dict[str, Tool]:
+        """All tools there are; Claude Code's Agent beside Delegate where the definition lets its agent start others."""
+        agent, definition = self._agent, self._agent.definition
+        if agent.tools is not None:
+            return {tool.name: tool for tool in agent.tools}
+        available = builtin_tools()
+        if definition.orchestration.spawns_subagents is False:
+            return available
+        if "Agent" not in definition.select_tools([*available, "Agent"]).names:
+            return available
+        from agent.delegation.tool import agent_tool
+
+        known = builtin_agents() | dict(agent.agents)
+        may = None if definition.spawnable is None else {fold(name) for name in definition.spawnable}
+        offered = [a for name, a in known.items() if name != definition.name and (may is None or fold(name) in may)]
+        return available | {"Agent": agent_tool(offered)}
 
     def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
         from agent.permissions import PermissionEngine, Rules
@@ -257,6 +302,8 @@ class Setup:
             self.emit(StepChanged(step=step, status=status, record=record))
 
         steps = workflow.begin(context, changed, restored.steps if restored else {}, asker.answered)
+        if self._results:
+            steps.reopen(_HANDOVER)
         context.steps = steps
         talk.guard = steps
 
@@ -266,7 +313,9 @@ class Setup:
         if self._answer is not None and not self._answer.given and isinstance(result, Refused) and result.by == "hook":
             reason = f"A hook stopped the run before there was a structured answer: {result.reason}"
             result = failed(result, "structured_output", reason)
-        return self._workflow.conclude(result) if self._workflow is not None else result
+        if self._workflow is None or self._journal is None:
+            return result
+        return self._workflow.conclude(result, siblings_of_session(self._journal.directory))
 
     def finished(self, result: Result) -> None:
         """The last event. A journal that cannot be written any more does not hide the result."""

@@ -165,6 +165,14 @@ class QuestionsAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationsAnswered(Event):
+    """An orchestrator came back with these requests, each with its `status`; the next message has their results."""
+
+    type: ClassVar[str] = "delegations_answered"
+    requests: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepChanged(Event):
     """A workflow step moved between `open`, `claimed` and `verified`. `record` is the step's whole record."""
 

@@ -4,6 +4,6 @@ The outermost run has a `router.Router`; a run that was itself spawned has `Requ
 tools. The router's modules are imported where they are used, since most runs start no sibling.
 """
 
-from agent.delegation.requests import DelegationError, Requests
+from agent.delegation.requests import DelegationError, Requests, read_results
 
-__all__ = ["DelegationError", "Requests"]
+__all__ = ["DelegationError", "Requests", "read_results"]

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from agent.names import resolve_agent_name
 from agent.session.journal import JOURNAL, read_lines
+from tools.frontmatter import FrontmatterError, load_yaml
 from tools.ports import DelegationRequest, DelegationResult
 from tools.text import as_data
 
@@ -24,7 +26,7 @@ class Requests:
 
     def __init__(self, requests: Iterable[DelegationRequest] = ()) -> None:
         self.requests: list[DelegationRequest] = list(requests)
-        self._answered: list[DelegationRequest] = []
+        self.answered: list[DelegationRequest] = []
 
     @classmethod
     def recorded(cls, directory: Path) -> Requests:
@@ -40,6 +42,9 @@ class Requests:
                 case "tool_finished" if (line.get("data") or {}).get("status") == "requested":
                     request = _request(begun.get(str(line.get("call_id")), {}))
                     found[repr(request)] = request
+                case "delegations_answered":
+                    for request in map(_request, line.get("requests") or ()):
+                        found.pop(repr(request), None)
                 case "run_finished":
                     listed = map(_request, (line.get("result") or {}).get("delegations") or ())
                     found = {repr(request): request for request in listed}
@@ -48,7 +53,7 @@ class Requests:
         return cls(found.values())
 
     async def delegate(self, request: DelegationRequest) -> DelegationResult:
-        if any((old.to, old.subject) == (request.to, request.subject) for old in self._answered):
+        if any((old.to, old.subject) == (request.to, request.subject) for old in self.answered):
             text = "This request was answered already. Its result is in the message that continued this run."
             return DelegationResult("refused", request.to, text)
         if request not in self.requests:
@@ -66,7 +71,7 @@ class Requests:
         """
         open_requests, answered, parts = list(self.requests), [], []
         for result in results:
-            request = _asked(result, open_requests)
+            request = _asked(result, open_requests, self.requests)
             open_requests.remove(request)
             answered.append(request)
             source = f"agent:{result.agent}"
@@ -74,19 +79,56 @@ class Requests:
         if not parts:
             raise DelegationError("There is no answer to take.")
         self.requests[:] = open_requests
-        self._answered += answered
+        self.answered += answered
         return "\n\n".join(["Results of what you delegated:", *parts])
 
 
-def _asked(result: DelegationResult, requests: Iterable[DelegationRequest]) -> DelegationRequest:
+def read_results(path: Path) -> list[DelegationResult]:
+    """What others did, from a YAML or JSON file: a list of `{agent, text, subject?, status?}`.
+
+    `agent` is whom the request went to, `subject` tells several requests to one agent apart, `status` is `completed`
+    (the default), `failed` or `refused`. Raises `DelegationError`.
+    """
+    try:
+        data = load_yaml(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DelegationError(f"The results file {path} cannot be read: {error.strerror}.") from error
+    except (FrontmatterError, UnicodeDecodeError) as error:
+        raise DelegationError(f"The results file {path} is neither YAML nor JSON: {error}") from error
+    if not isinstance(data, list):
+        raise DelegationError(f"The results file {path} must hold a list of results, each with `agent` and `text`.")
+    try:
+        return [result_of(item) for item in data]
+    except DelegationError as error:
+        raise DelegationError(f"{path}: {error}") from error
+
+
+def result_of(item: Any) -> DelegationResult:
+    """One result as data: `agent`, `text`, perhaps `subject` and `status`. Raises `DelegationError`."""
+    given = item if isinstance(item, dict) else {}
+    status = given.get("status", "completed")
+    texts = (given.get("agent"), given.get("text"), given.get("subject", ""))
+    if status not in ("completed", "failed", "refused") or not all(isinstance(text, str) for text in texts):
+        shown = str(item)[:200]
+        raise DelegationError(
+            f"{shown!r} is no result. It needs `agent` and `text`; `subject` is a text, `status` completed, failed or "
+            "refused."
+        )
+    subject = {"subject": given["subject"]} if given.get("subject") else {}
+    return DelegationResult(status, resolve_agent_name(given["agent"]), given["text"], subject)
+
+
+def _asked(
+    result: DelegationResult, requests: Iterable[DelegationRequest], known: Iterable[DelegationRequest]
+) -> DelegationRequest:
     subject = result.data.get("subject")
     fitting = [r for r in requests if r.to == result.agent and subject in (None, r.subject)]
     if len(fitting) == 1:
         return fitting[0]
     what = f"{result.agent}: {subject}" if subject else result.agent
-    known = "; ".join(f"{r.to}: {r.subject}" for r in requests) or "none"
+    listed = "; ".join(f"{r.to}: {r.subject}" for r in known) or "none"
     how_many = "fits no open request" if not fitting else "fits several requests; give its `subject`"
-    raise DelegationError(f"The answer of {what} {how_many}. Open requests: {known}.")
+    raise DelegationError(f"The answer of {what} {how_many}. Open requests: {listed}.")
 
 
 def _request(data: dict[str, Any]) -> DelegationRequest:

@@ -60,19 +60,23 @@ class Tree:
 class Router:
     """The `Delegator` of one agent. `serve` tells it whose; `requests` are those that leave the run unfulfilled.
 
-    `results` are the reports that came back, in that order, for whoever sums the run up.
     `setting` is asked for with the first request: most runs delegate nothing and need not have read a sibling's file.
     """
 
-    def __init__(self, setting: Callable[[], Setting], tree: Tree | None = None, depth: int = 0) -> None:
+    def __init__(
+        self,
+        setting: Callable[[], Setting],
+        tree: Tree | None = None,
+        depth: int = 0,
+        elsewhere: Requests | None = None,
+    ) -> None:
         self._make_setting = setting
         self._tree = tree or Tree()
         self._depth = depth
         self._order = Order()
         self._shares: dict[str, Share] = {}
         self._waiting = 0
-        self.results: list[DelegationResult] = []
-        self._elsewhere = Requests()
+        self._elsewhere = elsewhere if elsewhere is not None else Requests()
         self._parent: Conversation | None = None
         self._ancestors: tuple[str, ...] = ()
         self._name = ""
@@ -238,7 +242,6 @@ class Router:
         facts = {"agent_id": agent_id, "subject": request.subject, "tool_calls": watch.calls, "files": [*child.written]}
         report = report_of(agent, result, facts, change)
         self._tree.ended[agent_id] = (agent.name, result.status)
-        self.results.append(report)
         if report.status == "completed":
             self._tree.reports[agent.name] = result.text[:_EARLIER]
         return report
@@ -246,9 +249,8 @@ class Router:
     def _let_it_delegate(self, child: Child, agent: AgentDefinition) -> None:
         calls = child.talk.calls
         setting = replace(self._setting, pool={name: self._setting.pool[name] for name in calls.tools})
-        below = Router(lambda: setting, self._tree, self._depth + 1)
+        below = Router(lambda: setting, self._tree, self._depth + 1, self._elsewhere)
         below.serve(child.talk, agent)
-        below._elsewhere = self._elsewhere
         below._ancestors = self._above()
         calls.context.delegator = below
 

@@ -62,6 +62,8 @@ def _result(prompt: str, result: DelegationResult) -> ToolResult:
     if agent_id:
         text = f"{text}\nagentId: {agent_id}"
     data = {
+        **result.data,
+        "agent": result.agent,
         "status": result.status,
         "agentId": agent_id,
         "agentType": result.agent,

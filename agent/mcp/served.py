@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from agent.delegation.requests import DelegationError, result_of
 from tools.devops.types import to_json
-from tools.ports import Answers, Asker, NeedsInput, PermissionAnswer, PermissionRequest, Question
+from tools.ports import Answers, Asker, DelegationResult, NeedsInput, PermissionAnswer, PermissionRequest, Question
 from tools.secrets import Redactor
 from tools.text import clean
 from tools.tool import Tool, ToolContext, ToolError, ToolResult, tool
@@ -37,6 +38,17 @@ Given = Annotated[
     dict[str, str] | None, Field(description="Answers given beforehand, by question key, header or text.")
 ]
 Session = Annotated[str | None, Field(description="A session id from an earlier result, to go on with it.")]
+
+
+class Done(BaseModel):
+    """What came of one request."""
+
+    model_config = ConfigDict(extra="forbid", defer_build=True)
+
+    agent: Annotated[str, Field(description="Whom the request went to.")]
+    text: Annotated[str, Field(description="Its report.")]
+    subject: Annotated[str | None, Field(description="The request's subject, where several went to one agent.")] = None
+    status: Literal["completed", "failed", "refused"] = "completed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +136,19 @@ async def run(
     answers: Given = None,
     take_defaults: Annotated[bool, Field(description="Take documented defaults for what nobody answers.")] = False,
     session: Session = None,
+    siblings: Annotated[
+        Literal["start", "request"], Field(description="Start siblings here, or ask the caller for their work.")
+    ] = "start",
+    delegation_results: Annotated[
+        list[Done] | None, Field(description="With session: what came of the requests it ended with.")
+    ] = None,
 ) -> ToolResult:
     """Make a project deployable in eight verified steps: requirements, platform, design, files, CI/CD, secrets,
     monitoring, hand-overs.
 
     Questions that only the user can answer are asked through the client. Where it cannot ask, the result has status
-    `needs_input` with the questions and a session id: call again with both `session` and `answers`.
+    `needs_input` with the questions and a session id: call again with both `session` and `answers`. Likewise for
+    `delegations`, work that the caller is asked to have done: call again with `session` and `delegation_results`.
     """
     from agent.workflow.run import WorkflowRun
 
@@ -142,8 +161,12 @@ async def run(
         steps = tuple(range(first_step, last_step + 1))
         workflow = WorkflowRun(root=root, spec=_inside_spec(root, spec), steps=steps, dry_run=dry_run)
         await _attempt(workflow.read_spec)
+    if delegation_results and session is None:
+        raise ToolError("delegation_results belong to a session that asked for them: give its id as `session`.")
     agent = _agent(ctx, workflow.root, answers, take_defaults, mode="acceptEdits")
-    return await _work(ctx, agent, "" if session else workflow.prompt(), session, workflow)
+    agent.siblings = siblings
+    done = [result_of(item.model_dump(exclude_none=True)) for item in delegation_results or ()]
+    return await _work(ctx, agent, "" if session else workflow.prompt(), session, workflow, done)
 
 
 @tool("delegate", effects={"reads", "writes", "runs", "network", "asks"})
@@ -188,19 +211,24 @@ def _agent(ctx: ToolContext, root: Path, answers: Mapping[str, str] | None, take
 
 
 async def _work(
-    ctx: ToolContext, agent: Agent, prompt: str, session: str | None, workflow: WorkflowRun | None
+    ctx: ToolContext,
+    agent: Agent,
+    prompt: str,
+    session: str | None,
+    workflow: WorkflowRun | None,
+    done: Sequence[DelegationResult] = (),
 ) -> ToolResult:
     """Run to the end, saying what happens. When the call is cancelled, the run is interrupted and its journal whole."""
     from agent.api import result_json
     from agent.session.journal import SessionError
 
     try:
-        going = agent.start(prompt, resume=session, workflow=workflow)
+        going = agent.start(prompt, resume=session, workflow=workflow, delegation_results=done)
         async with aclosing(going.__aiter__()) as events:  # type: ignore[type-var]  # an async generator
             async for event in events:
                 if line := _line(event):
                     ctx.progress(line)
-    except SessionError as error:
+    except (SessionError, DelegationError) as error:
         raise ToolError(str(error)) from error
     redactor = Redactor.from_environment(os.environ)
     data = redactor.json(result_json(going.result))

@@ -7,6 +7,7 @@ _FAILED = 1
 
 _KNOWN: dict[str, int] = {
     "agent.askers.AnswersError": _USAGE,
+    "agent.delegation.requests.DelegationError": _USAGE,
     "agent.definition.DefinitionError": _USAGE,
     "agent.models.choose.ModelChoiceError": _USAGE,
     "agent.models.port.ModelError": _FAILED,

@@ -7,12 +7,14 @@ import asyncio
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from agent.api import Agent, Run, result_json
 from agent.askers import Headless
 from agent.budget import Limits
+from agent.delegation import read_results
 from agent.events import Event, ToolFinished, to_json
 from agent.result import Failed, NeedsInput, OutOfBudget, Refused, Result, exit_code
 from agent.session.journal import find_session
@@ -23,6 +25,7 @@ from agent.surfaces.progress import progress_for
 from agent.surfaces.proposing import Proposing
 from agent.workflow.report import to_markdown
 from agent.workflow.run import WorkflowRun
+from tools.ports import DelegationResult
 from tools.text import clean
 
 
@@ -38,6 +41,15 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pr", action="store_true", help="propose what a verified run wrote as a pull request")
     parser.add_argument("--steps", default="1-8", metavar="N[-M]", help="which steps to run (default: 1-8)")
     parser.add_argument("--resume", metavar="SESSION", help="continue a session that was stopped")
+    parser.add_argument(
+        "--siblings",
+        choices=("start", "request"),
+        default="start",
+        help="start sibling agents, or end with typed requests that whoever started this run carries out",
+    )
+    parser.add_argument(
+        "--delegation-results", metavar="FILE", help="with --resume: what came of those requests, YAML or JSON"
+    )
     parser.add_argument("--trust", action="store_true", help="trust this folder's own hooks, rules, agents and servers")
     parser.add_argument("--max-turns", type=int, default=200, metavar="N")
     parser.add_argument("--max-budget-usd", type=float, metavar="USD")
@@ -46,6 +58,9 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     answers = answers_of(args.answers)
+    if args.delegation_results and not args.resume:
+        raise UsageProblem("--delegation-results belongs to a session that asked for them: give it with --resume.")
+    results = read_results(Path(args.delegation_results)) if args.delegation_results else ()
     workflow = _resumed(args) if args.resume else _fresh(args)
     agent = configured_agent(
         workflow.root,
@@ -54,9 +69,10 @@ def run(args: argparse.Namespace) -> int:
         limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
         asker=Headless(answers, take_defaults=args.yes),
         trust=args.trust,
+        siblings=args.siblings,
     )
     proposing = Proposing.prepare(workflow) if args.pr else None
-    result = asyncio.run(_follow(agent, workflow, args.resume, args.output_format))
+    result = asyncio.run(_follow(agent, workflow, args.resume, results, args.output_format))
     if proposing is not None:
         proposing.carry_out(result)
     _print_result(result, args.output_format, proposing.outcome if proposing is not None else None)
@@ -82,8 +98,11 @@ def _resumed(args: argparse.Namespace) -> WorkflowRun:
     return WorkflowRun.from_options(options)
 
 
-async def _follow(agent: Agent, workflow: WorkflowRun, resume: str | None, output: str) -> Result:
-    going = agent.start("" if resume else workflow.prompt(), resume=resume, workflow=workflow)
+async def _follow(
+    agent: Agent, workflow: WorkflowRun, resume: str | None, results: Sequence[DelegationResult], output: str
+) -> Result:
+    prompt = "" if resume else workflow.prompt()
+    going = agent.start(prompt, resume=resume, workflow=workflow, delegation_results=results)
     interrupt_on_signals(going)
     if output == "stream-json":
         async for event in going:
@@ -156,6 +175,9 @@ def summary(result: Result) -> str:
             return f"{result.reason}\n{again}"
         case _ if result.status == "interrupted":
             return again
+        case _ if result.delegations:
+            asked = "\n".join(f"- {request.to}: {request.subject}" for request in result.delegations)
+            return f"Asked of others, not done yet:\n{asked}\n{again} --delegation-results FILE"
         case _:
             return ""
 

@@ -144,6 +144,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     ]
     lines += _list(word("missing"), missing)
     lines += _list(word("not_verified"), report["not_verified"])
+    lines += _list(word("siblings"), [_sibling(s, lang) for s in report["siblings"]])
     lines += _list(word("delegations"), [f"{d['to']}: {d['subject']}" for d in report["delegations"]])
     lines += _list(word("unsupported"), report["unsupported"])
     lines += _list(word("notes"), report["notes"])
@@ -152,6 +153,16 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     tokens = usage["input_tokens"] + usage["output_tokens"]
     lines += ["", f"{word('usage')}: {usage['turns']} / {usage['seconds']} s / {tokens} / {cost}"]
     return "\n".join(lines) + "\n"
+
+
+def _sibling(entry: Mapping[str, Any], lang: str) -> str:
+    """One line: who did what, how it ended, the files, the cost."""
+    cost = "?" if entry["cost_usd"] is None else f"{entry['cost_usd']:.4f} USD"
+    files = ", ".join(f"`{path}`" for path in entry["files"]) or "-"
+    broken = "".join(f"; {text}" for text in entry["broken_checks"])
+    ended = label("outcome", "failed" if entry["broken_checks"] else entry["outcome"], lang)
+    turns = "?" if entry["turns"] is None else entry["turns"]
+    return f"{entry['agent']}, {entry['subject']}: {ended}; {files}; {turns} / {cost}{broken}"
 
 
 def _list(title: str, items: Sequence[str]) -> list[str]:

@@ -110,6 +110,13 @@ class Workflow:
     def open_steps(self) -> tuple[int, ...]:
         return tuple(number for number in self.selected if self.records[number].status == "open")
 
+    def reopen(self, number: int) -> None:
+        """What a closed step rests on has changed: it must pass its gates once more."""
+        record = self.records[number]
+        if number in self.selected and record.status != "open":
+            record.status = "open"
+            self.changed(record)
+
     async def complete(self, claim: StepClaim) -> StepVerdict:
         """Run the step's gates. Steps close in order; a closed step may be claimed again after a change."""
         step = next((s for s in load_steps() if s.number == claim.step), None)

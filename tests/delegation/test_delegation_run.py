@@ -13,6 +13,7 @@ from agent.askers import Headless
 from agent.events import Event, RunFinished, RunStarted, StepChanged, ToolFinished
 from agent.result import Completed
 from agent.session.journal import list_sessions
+from agent.workflow.report import to_markdown
 from agent.workflow.run import WorkflowRun
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -49,6 +50,10 @@ async def test_siblings_do_their_part_before_step_8_closes(tmp_path: Path, name:
     reports = [e.data for e in events if isinstance(e, ToolFinished) and e.tool == "Delegate"]
     assert {data["status"] for data in reports if data["agent"] in siblings} == {"completed"}
     assert not any(data.get("broken_checks") or data.get("denials") for data in reports)
+    told = {entry["agent"]: entry for entry in result.report["siblings"]}
+    assert set(told) == siblings
+    assert all((entry["status"], entry["outcome"]) == ("completed", "completed") for entry in told.values())
+    assert all(f"- {name}, {entry['subject']}: " in to_markdown(result.report) for name, entry in told.items())
     (session,) = list_sessions(root)
     assert (session.agent, session.status) == ("expert-devops", "completed")
 

@@ -129,6 +129,26 @@ async def test_without_a_person_the_questions_are_the_result_and_a_second_call_a
 
 
 @pytest.mark.slow
+async def test_work_of_others_leaves_as_requests_and_comes_back_as_results(shop: Path) -> None:
+    (shop / "bare").mkdir()
+    (shop / "bare" / "requirements.txt").write_text("fastapi==0.115.0\n")
+    (shop / "bare" / "main.py").write_text("from fastapi import FastAPI\n\napp = FastAPI()\n")
+    arguments = {"directory": "bare", "siblings": "request", "take_defaults": True}
+    async with _client(shop, "auto") as client:
+        first = await client.call_tool("run", {**arguments, "first_step": 8})
+        asked = [request["to"] for request in first.structured_content["delegations"]]
+        assert "expert-backend" in asked
+        assert "Requested of expert-backend" in str(first.content)
+        done = [{"agent": name, "text": "Done."} for name in asked]
+        again = {"session": first.structured_content["session_id"], "delegation_results": done}
+        second = await client.call_tool("run", {**arguments, **again})
+        assert second.structured_content["status"] == "completed"
+        assert second.structured_content["delegations"] == []
+        for wrong in (again, {"delegation_results": done}, {**again, "delegation_results": [{"agent": "x"}]}):
+            assert (await client.call_tool("run", {**arguments, **wrong})).is_error
+
+
+@pytest.mark.slow
 async def test_a_person_who_declines_leaves_the_question_open(shop: Path) -> None:
     async with _client(shop, "auto", _Person("decline")) as client:
         result = await client.call_tool("run", {"directory": "shop", "last_step": 2})

@@ -49,12 +49,14 @@ class StuckError(Exception):
 class Engineer:
     """What is known while the script goes on.
 
-    `whose` holds `keep` or `replace` for each file that people wrote; `stuck` tells why it could not finish.
+    `delegates` is false once others have carried the requests out. `whose` holds `keep` or `replace` for each file that
+    people wrote; `stuck` tells why it could not finish.
     """
 
     spec_name: str | None
     steps: Sequence[int]
     language: str = "en"
+    delegates: bool = True
     spec: Json = field(default_factory=dict)
     project: Json = field(default_factory=dict)
     plan: Json = field(default_factory=dict)
@@ -222,7 +224,7 @@ class Engineer:
 
     def _delegate(self) -> Generator[Turn, list[Reply], None]:
         requests = self.plan.get("delegations", [])
-        if requests:
+        if requests and self.delegates:
             subjects = ", ".join(f"{r['to']}: {r['subject']}" for r in requests)
             yield Turn(self.say("handover", subjects=subjects), tuple(("Delegate", request) for request in requests))
 

@@ -16,6 +16,7 @@ from tools.devops.describe import project_text, spec_text
 
 _STEPS = re.compile(r"work through steps ([\d, ]+) of the workflow")
 _SPEC = re.compile(r"The SPEC is (\S+?)\.(?:\s|$)")
+_RESULTS = "Results of what you delegated:"
 _KOREAN = re.compile(r"[가-힣]")
 _LOOKUPS: Sequence[tuple[re.Pattern[str], str, Callable[[Reply], str]]] = (
     (re.compile(r"(?i)\b(check|lint|verify|validate)\b|검사|검증"), "CheckArtifacts", lambda reply: reply.text),
@@ -38,6 +39,10 @@ def script_for(said: str, history: Sequence[Message]) -> Script:
         spec = _SPEC.search(said)
         numbers = [int(number) for number in re.findall(r"\d+", steps[1])]
         return Engineer(spec[1] if spec else None, numbers, language).script()
+    if said.startswith(_RESULTS) and (steps := _STEPS.search(_first_words(history))):
+        spec = _SPEC.search(_first_words(history))
+        last = [8] if "8" in steps[1] else []
+        return Engineer(spec[1] if spec else None, last, language, delegates=False).script()
     if DEMAND in said:
         return _say(lambda: say("no_structure", language))
     if len(history) > 1 and "are still open" in said:
@@ -46,6 +51,12 @@ def script_for(said: str, history: Sequence[Message]) -> Script:
         if pattern.search(said):
             return _look_up(tool, tell)
     return _say(lambda: say("limits", language))
+
+
+def _first_words(history: Sequence[Message]) -> str:
+    """The task that the conversation began with."""
+    content = history[0]["content"]
+    return content if isinstance(content, str) else " ".join(str(block.get("text", "")) for block in content)
 
 
 def _look_up(tool: str, tell: Callable[[Reply], str]) -> Script:

@@ -1,0 +1,42 @@
+"""What siblings did in a session, for its report: who, what for, how it ended, which files, at what cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent.events import DelegationsAnswered, ToolFinished
+from agent.session.journal import JOURNAL, read_events
+
+_STARTING = frozenset({"Agent", "Delegate"})
+
+
+def siblings_of_session(directory: Path) -> list[dict[str, Any]]:
+    """One entry for each request of the outermost agent that was carried out, here or by an orchestrator, in order.
+
+    What an orchestrator had done elsewhere has no known cost. Raises `SessionError`.
+    """
+    found: list[Mapping[str, Any]] = []
+    for event in read_events(directory / JOURNAL):
+        if isinstance(event, DelegationsAnswered):
+            elsewhere = {"turns": None, "usage": {"cost_usd": None}}
+            found += [{**elsewhere, **r, "agent": r["to"], "outcome": r["status"]} for r in event.requests]
+        elif isinstance(event, ToolFinished) and event.agent_id is None and event.tool in _STARTING:
+            found += [event.data] if event.data.get("status") in ("completed", "failed") else []
+    return [_entry(data) for data in found]
+
+
+def _entry(data: Mapping[str, Any]) -> dict[str, Any]:
+    usage = data.get("usage") or {}
+    return {
+        "agent": data.get("agent"),
+        "subject": data.get("subject"),
+        "status": data["status"],
+        "outcome": data.get("outcome"),
+        "files": list(data.get("files") or ()),
+        "broken_checks": [f"{f['rule']} in {f['file']}: {f['message']}" for f in data.get("broken_checks") or ()],
+        "missing_parts": list(data.get("missing_parts") or ()),
+        "turns": data.get("turns"),
+        "cost_usd": usage.get("cost_usd"),
+    }
