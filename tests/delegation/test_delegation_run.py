@@ -50,6 +50,7 @@ async def test_siblings_do_their_part_before_step_8_closes(tmp_path: Path, name:
     reports = [e.data for e in events if isinstance(e, ToolFinished) and e.tool == "Delegate"]
     assert {data["status"] for data in reports if data["agent"] in siblings} == {"completed"}
     assert not any(data.get("broken_checks") or data.get("denials") for data in reports)
+    assert result.report is not None
     told = {entry["agent"]: entry for entry in result.report["siblings"]}
     assert set(told) == siblings
     assert all((entry["status"], entry["outcome"]) == ("completed", "completed") for entry in told.values())
