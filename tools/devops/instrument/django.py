@@ -13,10 +13,12 @@ from tools.devops.instrument.python_handles import SERVICES, own_connection, sub
 from tools.devops.instrument.python_imports import add_imports
 from tools.devops.instrument.python_modules import entry_files, modules_of, open_python
 from tools.devops.instrument.python_templates import LOGGING, METRICS, health_values, import_block
+from tools.devops.instrument.python_tests import Added, add_tests
 from tools.devops.instrument.source import Unit, render_app
 from tools.devops.instrument.types import Draft, Handle
 
 _MIDDLEWARE = ("from collections.abc import Callable", "from django.http import HttpRequest, HttpResponse")
+_HEALTH = ("from django.http import HttpRequest, JsonResponse",)
 _ROUTES = (("health", "health", "health"), ("liveness", "livez", "health"), ("metrics", "metrics", "metrics"))
 
 
@@ -30,8 +32,10 @@ def plan(unit: Unit) -> Draft:
         )
         return draft
     settings, urls, package = found
-    _urls(unit, draft, urls, settings, package)
-    _settings(unit, draft, settings, package)
+    added = Added()
+    _urls(unit, draft, urls, settings, package, added)
+    _settings(unit, draft, settings, package, added)
+    add_tests(unit, modules_of(unit, urls[0]), draft, added, None, urls[1].edits.newline)
     if "sigterm" in unit.subjects:
         draft.unsupported.append(NEEDS_SERVER)
     return draft
@@ -100,7 +104,7 @@ def _styled(file: PythonFile, line: str) -> str:
 
 
 def _urls(
-    unit: Unit, draft: Draft, urls: tuple[str, PythonFile], settings: tuple[str, PythonFile], package: str
+    unit: Unit, draft: Draft, urls: tuple[str, PythonFile], settings: tuple[str, PythonFile], package: str, added: Added
 ) -> None:
     path, file = urls
     modules = modules_of(unit, path)
@@ -111,7 +115,12 @@ def _urls(
     imports: dict[str, list[str]] = {}
     for stem, views in wanted.items():
         module = _free_module(unit, package, stem)
-        values = _health_values(unit, draft, settings[1]) if stem == "health" else {"imports": _metrics_imports()}
+        if stem == "health":
+            added.handles = _handles(unit, draft, settings[1])
+            values = health_values(added.handles, _HEALTH, unit, awaits=False)
+        else:
+            values = {"imports": import_block([*METRICS, *_MIDDLEWARE])}
+        added.modules[stem] = module
         draft.new[module] = _render(f"django_{stem}", values, file)
         imports[modules.spelled(module, path, relative=file.is_relative())] = views
         draft.added += [subject for subject, _view, of in _ROUTES if of == stem and subject in unit.subjects]
@@ -128,7 +137,7 @@ def _urls(
     draft.edited[path] = file.result()
 
 
-def _settings(unit: Unit, draft: Draft, settings: tuple[str, PythonFile], package: str) -> None:
+def _settings(unit: Unit, draft: Draft, settings: tuple[str, PythonFile], package: str, added: Added) -> None:
     path, file = settings
     text = unit.folder.source(path)
     if "json_logs" in unit.subjects:
@@ -141,6 +150,7 @@ def _settings(unit: Unit, draft: Draft, settings: tuple[str, PythonFile], packag
                 "line (timestamp, level, message, module)."
             )
         else:
+            added.modules["json_logging"] = module
             draft.new[module] = _render("django_json_logging", values, file)
             node = _assigned(file, "MIDDLEWARE")
             assert node is not None  # noqa: S101 - checked when the files were found
@@ -157,7 +167,7 @@ def _settings(unit: Unit, draft: Draft, settings: tuple[str, PythonFile], packag
         draft.notes.append("Probes send the address they call as Host: ALLOWED_HOSTS must have it, else they get 400.")
 
 
-def _health_values(unit: Unit, draft: Draft, settings: PythonFile) -> dict[str, object]:
+def _handles(unit: Unit, draft: Draft, settings: PythonFile) -> list[Handle]:
     handles: list[Handle] = []
     if "health" in unit.subjects:
         if "DATABASES" in settings.text:
@@ -170,11 +180,7 @@ def _health_values(unit: Unit, draft: Draft, settings: PythonFile) -> dict[str, 
             handles += [own] if own else []
             draft.notes.append(substitute("cache", wanted, own))
         draft.notes += notes_on(unit.optional, [handle.role for handle in handles])
-    return health_values(handles, ["from django.http import HttpRequest, JsonResponse"], unit, awaits=False)
-
-
-def _metrics_imports() -> str:
-    return import_block([*METRICS, *_MIDDLEWARE])
+    return handles
 
 
 def _free_module(unit: Unit, package: str, stem: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.devops.instrument.python_routes import Framework, plan_routes, seen_by
+from tools.devops.instrument.python_routes import Framework, plan_routes
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft
 
@@ -15,6 +15,10 @@ _FASTAPI = Framework(
     routes="router",
     wrap_metrics="{app}.add_middleware(MetricsMiddleware)",
     wrap_logs="{app}.add_middleware(RequestIdMiddleware)",
+    guards={
+        r"FastAPI\([^)]{0,2000}\bdependencies\s*=": "Its own dependencies are asked for every route",
+        r"TrustedHostMiddleware": "TrustedHostMiddleware refuses probes that call by address",
+    },
     setup=("add_middleware", "add_exception_handler"),
     health_imports=("from fastapi import APIRouter", "from fastapi.responses import JSONResponse"),
     metrics_imports=("from fastapi import APIRouter, Response", _ASGI),
@@ -24,14 +28,6 @@ _FASTAPI = Framework(
 
 def plan(unit: Unit) -> Draft:
     draft = plan_routes(_FASTAPI, unit)
-    if draft.edited:
-        draft.notes += seen_by(
-            unit,
-            {
-                r"FastAPI\([^)]{0,2000}\bdependencies\s*=": "Its own dependencies are asked for every route",
-                r"TrustedHostMiddleware": "TrustedHostMiddleware refuses probes that call by address",
-            },
-        )
     if "sigterm" in unit.subjects:
         draft.unsupported.append(
             "sigterm: the start command does not name its server. uvicorn and gunicorn finish running requests on "

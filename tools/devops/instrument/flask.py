@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tools.devops.instrument.python_routes import Framework, plan_routes, seen_by
+from tools.devops.instrument.python_routes import Framework, plan_routes
+from tools.devops.instrument.python_tests import FLASK
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft
 
@@ -14,6 +15,8 @@ _FLASK = Framework(
     routes="blueprint",
     wrap_metrics="observe_requests({app})",
     wrap_logs="tag_requests({app})",
+    client=FLASK,
+    guards={r"\.before_request\b": "A before_request hook sees every request"},
     health_imports=("from flask import Blueprint",),
     metrics_imports=("from flask import Blueprint, Flask, Response, g, request",),
     logging_imports=("from flask import Flask, Response, request",),
@@ -27,8 +30,6 @@ NEEDS_SERVER = (
 
 def plan(unit: Unit) -> Draft:
     draft = plan_routes(_FLASK, unit)
-    if draft.edited:
-        draft.notes += seen_by(unit, {r"\.before_request\b": "A before_request hook sees every request"})
     if "json_logs" in draft.added:
         draft.notes.append(GUNICORN)
     if "sigterm" in unit.subjects:

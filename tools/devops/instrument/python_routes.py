@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tools.devops.instrument.necessity import notes_on
 from tools.devops.instrument.python_handles import find_handles
 from tools.devops.instrument.python_templates import LOGGING, METRICS, health_values, import_block
+from tools.devops.instrument.python_tests import FASTAPI, Added, Client, add_tests
 from tools.devops.instrument.python_wiring import Wiring, find_app
 from tools.devops.instrument.source import Unit, render_app
 from tools.devops.instrument.types import Draft, Handle
@@ -16,7 +17,9 @@ from tools.devops.instrument.types import Draft, Handle
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework's words. `register` mounts routes; `wrap_metrics` and `wrap_logs` are calls with `{app}` in them."""
+    """A framework's words. `register` mounts routes; `wrap_metrics` and `wrap_logs` are calls with `{app}` in them;
+    `guards` are patterns of code that sees every request, with what a reader must know of it.
+    """
 
     name: str
     makers: tuple[str, ...]
@@ -25,6 +28,8 @@ class Framework:
     routes: str
     wrap_metrics: str
     wrap_logs: str
+    client: Client = FASTAPI
+    guards: Mapping[str, str] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
     health_imports: tuple[str, ...] = ()
     metrics_imports: tuple[str, ...] = ()
@@ -42,11 +47,13 @@ def plan_routes(framework: Framework, unit: Unit) -> Draft:
             "Give the application a name at module level or in a factory, then try again."
         )
         return draft
+    added = Added()
     if {"health", "liveness"} & set(unit.subjects):
-        _health(framework, wiring, draft)
+        _health(framework, wiring, draft, added)
     if "metrics" in unit.subjects:
         imports = import_block([*METRICS, *framework.metrics_imports])
         module = _written(framework, wiring, draft, "metrics", ("metrics", "request_metrics"), {"imports": imports})
+        added.modules["metrics"] = module
         wiring.use(module, *sorted([_called(framework.wrap_metrics), f"metrics_{framework.routes}"]))
         wiring.wrappers.append(framework.wrap_metrics.format(app=wiring.app.name))
         wiring.lines.append(f"{wiring.app.name}.{framework.register}(metrics_{framework.routes})")
@@ -55,22 +62,19 @@ def plan_routes(framework: Framework, unit: Unit) -> Draft:
         imports = import_block([*LOGGING, "import sys", *framework.logging_imports])
         values = {"imports": imports}
         module = _written(framework, wiring, draft, "json_logging", ("json_logging", "json_logs"), values)
+        added.modules["json_logging"] = module
         wiring.use(module, *sorted([_called(framework.wrap_logs), "configure_logging"]))
         wiring.first.append("configure_logging()")
         wiring.wrappers.append(framework.wrap_logs.format(app=wiring.app.name))
         draft.added.append("json_logs")
     draft.edited[wiring.path] = wiring.result(framework.setup)
-    return draft
-
-
-def seen_by(unit: Unit, patterns: Mapping[str, str]) -> list[str]:
-    """Notes on what else sees requests to the probes: pattern in the code -> what it does."""
     sources = [text for _name, text in unit.folder.sources(".py")]
-    return [
-        f"{what}: let /health, /livez and /metrics through."
-        for pattern, what in patterns.items()
-        if any(re.search(pattern, text) for text in sources)
-    ]
+    seen_by = [what for guard, what in framework.guards.items() if any(re.search(guard, text) for text in sources)]
+    draft.notes += [f"{what}: let /health, /livez and /metrics through." for what in seen_by]
+    if wiring.app.at_module_level and not seen_by:
+        added.app = (wiring.path, wiring.app.name)
+    add_tests(unit, wiring.modules, draft, added, framework.client, wiring.file.edits.newline)
+    return draft
 
 
 def _called(call: str) -> str:
@@ -79,7 +83,7 @@ def _called(call: str) -> str:
     return head if argument == "{app}" else argument
 
 
-def _health(framework: Framework, wiring: Wiring, draft: Draft) -> None:
+def _health(framework: Framework, wiring: Wiring, draft: Draft, added: Added) -> None:
     handles: list[Handle] = []
     if "health" in wiring.unit.subjects:
         handles, notes = find_handles(
@@ -89,6 +93,7 @@ def _health(framework: Framework, wiring: Wiring, draft: Draft) -> None:
     given = [wiring.name_of(handle) for handle in handles if handle.is_given]
     values = health_values(handles, framework.health_imports, wiring.unit, awaits=framework.awaits)
     module = _written(framework, wiring, draft, "health", ("health", "health_routes", "probes"), values)
+    added.modules["health"], added.handles = module, handles
     factory = f"health_{framework.routes}"
     wiring.use(module, factory)
     wiring.lines.append(f"{wiring.app.name}.{framework.register}({factory}({', '.join(given)}))")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tools.devops.instrument.python_handles import KINDS
@@ -51,7 +51,7 @@ def _section(module: str) -> int:
     return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
 
 
-def health_values(handles: list[Handle], imports: Iterable[str], unit: Unit, *, awaits: bool) -> dict[str, Any]:
+def health_values(handles: Sequence[Handle], imports: Iterable[str], unit: Unit, *, awaits: bool) -> dict[str, Any]:
     """Values of a health template. `awaits`: checks are coroutines, blocking ones moved into threads; else calls."""
     threads = bool(handles) and (not awaits or any(not KINDS[handle.kind].is_async for handle in handles))
     lines = [*imports, *(line for handle in handles for line in KINDS[handle.kind].imports)]
