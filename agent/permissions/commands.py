@@ -194,14 +194,13 @@ class Commands:
                 continue
             name = programs.program(words[0])
             writes = programs.writes(words)
-            if not writes and not programs.is_listed(name, "readers"):
-                continue
+            known = writes or programs.is_listed(name, "readers")
             if writes and self.mode == "plan":
                 self.judgement.deny("plan_mode_command", part=part.source)
             at = directories.at(part)
             if writes and any(w.kind == "glob" and paths.expand_glob(w.text, d) is None for w in words[1:] for d in at):
                 self.judgement.ask("unknown_target", part=part.source, path=part.source)
-            for text in forbidden.named_paths(words, known=True, at=at):
+            for text in forbidden.named_paths(words, known=known, at=at):
                 for directory in at:
                     self._guard_path(text, directory, part, writes=writes)
 
@@ -212,9 +211,10 @@ class Commands:
             return
         if paths.secret_process_file(place):
             self.judgement.deny("special_file", part=part.source, path=place.shown())
-        elif writes:
+            return
+        if writes:
             self.files.guard(self.judgement, place, part=part.source)
-        elif paths.credentials(place, self.files.home):
+        if paths.credentials(place, self.files.home):
             before = len(self.judgement.allowed_by)
             self.files.read(self.judgement, text, directory, part=part.source)
             del self.judgement.allowed_by[before:]
@@ -318,7 +318,7 @@ class Commands:
 
 def _safe_assignment(name: str, value: Word) -> bool:
     known = any(wildcard(pattern, name) for pattern in programs.data()["safe_assignments"])
-    return known and value.literal and not value.text.startswith(("/", ":", "~"))
+    return known and value.literal and not value.text.startswith(("/", ":", "~", "."))
 
 
 def _objection(words: tuple[Word, ...], rule: Rule) -> tuple[str, dict[str, str]] | None:

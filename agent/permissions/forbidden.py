@@ -51,6 +51,12 @@ def _doubt(rule: Rule, runs: Runs) -> str | None:
     if runs.unseen:
         return runs.unseen[0].source
     pattern = _pattern(rule.specifier or "")
+    if pattern.named:
+        spelled = _spelled(pattern.named)
+        for part in runs.assigning:
+            if any(spelled.search(value.text) for _, value in part.assignments):
+                return part.source
+    quiet = all(programs.takes_text(run.words) for run in runs.found if run.part.piped)
     for run in runs.found:
         if not run.words[0].literal:
             return run.part.source
@@ -61,12 +67,37 @@ def _doubt(rule: Rule, runs: Runs) -> str | None:
                     return run.part.source
                 break
             known.append(word.text)
-        name = pattern.named[0] if pattern.named else ""
-        if name and re.search(
-            rf"(?<![\w-]){re.escape(name)}(?![\w-])", programs.inline_code(run.words, run.stdin), re.IGNORECASE
-        ):
+        if pattern.named and _mentions(pattern.named, run, quiet=quiet):
             return run.part.source
     return None
+
+
+def _mentions(named: tuple[str, ...], run: Run, *, quiet: bool) -> bool:
+    """Whether words that the program may take for code or for a program name what the rule forbids.
+
+    `quiet`: nothing in a pipeline runs what it reads.
+    """
+    code = programs.inline_code(run.words, run.stdin)
+    if code and _spelled(named[:1]).search(code):
+        return True
+    texts: list[str] = []
+    if not programs.takes_text(run.words) or not (quiet or not run.part.piped):
+        inner = programs.unwrap(run.words)
+        known = inner is not None and inner[1] and inner[0] and not inner[0][0].text.startswith("-")
+        end = len(run.words) - len(inner[0]) if inner and known else len(run.words)
+        texts += [" ".join(word.text for word in run.words[1:end]), run.stdin or ""]
+    else:  # a copy of the program, or a link to it, is the program
+        texts += [word.text for word in run.words[1:] if re.search(r"/s?bin/", word.text)]
+    spelled = _spelled(named)
+    return any(spelled.search(text) for text in texts if text)
+
+
+@lru_cache(maxsize=512)
+def _spelled(named: tuple[str, ...]) -> re.Pattern[str]:
+    """These words in this order, each on its own; options may run into the first (`-Scurl`)."""
+    first = rf"(?:(?<![\w.-])|(?<![\w-])-[a-zA-Z]{{1,4}}){re.escape(named[0])}(?:\.exe)?(?![\w.-])"
+    rest = (rf"(?<![\w-]){re.escape(word)}(?![\w-])" for word in named[1:])
+    return re.compile(r"[\s\S]*?".join((first, *rest)), re.IGNORECASE)
 
 
 def _beginning(word: Word) -> str:
@@ -151,16 +182,23 @@ def _candidates(word: Word, *, known: bool) -> Iterator[str]:
     text = word.text
     if word.text.startswith("-"):
         if "=" in text:
-            yield text.partition("=")[2].removeprefix("@")
+            yield _file_in(text.partition("=")[2])
         elif known and len(text) > 2 and not text.startswith("--"):
             yield text[2:]
+            # the value may follow several short options: -sSLo.git/config
+            yield from (text[index:] for index in range(3, min(len(text), 9)) if re.match(r"[./~]", text[index:]))
         return
     if word.text.startswith("~") and not word.tilde:
         text = f"./{text}"
     if known or "/" in text or "." in text:
-        yield text.removeprefix("@") if not known else text
+        yield text if known else _file_in(text)
         if "=" in text:
-            yield text.partition("=")[2]
+            yield _file_in(text.partition("=")[2])
+
+
+def _file_in(text: str) -> str:
+    """The path in `@path` and `file:///path`."""
+    return re.sub(r"^(?:@|file:(?://[^/]*)?(?=/))", "", text)
 
 
 def check_removals(judgement: Judgement, runs: Runs, files: Files, at: list[str]) -> None:

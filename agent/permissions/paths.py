@@ -284,6 +284,8 @@ def credentials(place: Place, home: str | Path) -> bool:
             return True
         if _below_home(form, home, data["home"]):
             return True
+        if any(f"{form}/".startswith(f"{store}/") for store in data["absolute"]):
+            return True
     return False
 
 

@@ -184,12 +184,24 @@ def inline_code(words: Words, stdin: str | None) -> str:
     return " ".join([*(word.text for word in words[1:]), stdin or ""])
 
 
+@lru_cache(maxsize=1024)
+def takes_text(words: Words) -> bool:
+    """Whether the program runs none of its arguments and evaluates none: to it, a program's name is only a text."""
+    inner = unwrap(words)
+    if inner is not None and inner[1]:
+        return not inner[0] or takes_text(inner[0])
+    names = [" ".join([program(words[0]), *(word.text for word in words[1:count])]) for count in (1, 2)] if words else []
+    if not any(name in _set("plain") for name in names) or dangerous_option(words) or unsafe_script(words):
+        return False
+    return program(words[0]) not in ("test", "[", "printf") or not any(re.search(r"\w\[", w.text) for w in words)
+
+
 def dangerous_option(words: Words) -> str | None:
     """The first option that makes this program write files or run programs."""
     name = program(words[0])
     spec: Mapping[str, Any] = data()["options"].get(name, {})
     for index, word in enumerate(words[1:], start=1):
-        text = word.text
+        text = word.text if name != "tar" or index > 1 or word.text.startswith("-") else f"-{word.text}"
         if text == "--" and name != "find":
             break
         if not word.literal and spec and not re.match(r"[^-$`*?{\[\"']", word.source):
@@ -202,9 +214,11 @@ def dangerous_option(words: Words) -> str | None:
                 return text
         elif text.startswith("-") and any(letter in text[1:] for letter in spec.get("short", "")):
             return text
-        if name == "git" and _before_command(words, index) and text.partition("=")[0] in spec["before_command"]:
+        if _before_command(words, index) and text.partition("=")[0] in spec.get("before_command", ()):
             return text
-    return _git_launcher(words) if name == "git" else None
+        if any(piece in text.casefold() for piece in spec.get("contains", ())):
+            return text
+    return _launcher(words)
 
 
 def _before_command(words: Words, index: int) -> bool:
@@ -216,11 +230,15 @@ def _with_option(texts: Sequence[str], wanted: Sequence[str]) -> bool:
     return len(wanted) == 2 and texts[:1] == wanted[:1] and any(text.startswith(wanted[1]) for text in texts[1:])
 
 
-def _git_launcher(words: Words) -> str | None:
+def _launcher(words: Words) -> str | None:
+    """A subcommand that runs programs its arguments name, or changes what this program runs."""
+    launchers = data()["launchers"].get(program(words[0]))
+    if launchers is None:
+        return None
     texts = [word.text for word in without_globals(words)[1:]]
     if remote := next((text for text in texts if re.match(r"(?:ext|fd)::", text)), None):
-        return remote  # a transport that is a command
-    for launcher in data()["git_launchers"]:
+        return remote  # a transport of git that is a command
+    for launcher in launchers:
         wanted = launcher.split()
         if texts[: len(wanted)] == wanted or _with_option(texts, wanted):
             return str(launcher)
@@ -294,6 +312,8 @@ def writes(words: Words) -> bool:
     """Whether the program changes the files it is given."""
     name = program(words[0])
     if name in _set("writers"):
+        return True
+    if name in _set("second_written") and sum(not word.text.startswith("-") for word in words[1:]) > 1:
         return True
     wanted: Sequence[str] = data()["in_place"].get(name, ())
     for word in words[1:]:

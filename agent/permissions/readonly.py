@@ -85,6 +85,8 @@ def _find(words: tuple[Word, ...]) -> Harmless | None:
 
 def _fits(words: tuple[Word, ...], spec: Mapping[str, Any]) -> Harmless | None:
     """Options checked one by one against `spec`; anything unknown is None."""
+    if "refused" in spec and any(re.search(spec["refused"], word.text) for word in words):
+        return None
     operands: list[Word] = []
     seen: set[str] = set()
     index = 0
@@ -151,7 +153,7 @@ def _operands(operands: list[Word], spec: Mapping[str, Any], seen: set[str]) -> 
     if kind == "listed":
         return None if operands and not seen & set(spec["listing"]) else Harmless([])
     if kind == "text":
-        return Harmless([])
+        return Harmless([word for word in operands if word.kind == "glob"])  # a glob shows names of files
     if spec.get("home") and not operands:
         operands = [Word("~", tilde=True, source="~")]
     if spec.get("home") and operands[0].text == "-":

@@ -37,14 +37,17 @@ class Run:
 
 @dataclass(slots=True)
 class Runs:
-    """All runs of a script. `unseen` are parts that run code which cannot be read now."""
+    """All runs of a script. `unseen` are parts that run code which cannot be read now, `assigning` those that set
+    variables.
+    """
 
     found: list[Run]
     unseen: list[Part]
+    assigning: list[Part]
 
 
 def list_runs(script: Script, home: str, cwd: str) -> Runs:
-    runs = Runs([], [])
+    runs = Runs([], [], [])
     _collect(script, {"HOME": [home], "PWD": [cwd], "IFS": [" "]}, runs, 0, None)
     return runs
 
@@ -54,6 +57,7 @@ def _collect(script: Script, known: Mapping[str, list[str]], runs: Runs, depth: 
     for part in script.parts:
         for name, value in part.assignments:
             variables.setdefault(name, []).append(value.text)
+    runs.assigning += [part for part in script.parts if part.assignments]
     for part in script.parts:
         owner = outer or part
         for variant in _variants(part.words, variables):
