@@ -190,8 +190,8 @@ def takes_text(words: Words) -> bool:
     inner = unwrap(words)
     if inner is not None and inner[1]:
         return not inner[0] or takes_text(inner[0])
-    names = [" ".join([program(words[0]), *(word.text for word in words[1:count])]) for count in (1, 2)] if words else []
-    if not any(name in _set("plain") for name in names) or dangerous_option(words) or unsafe_script(words):
+    names = {program(words[0]), " ".join([program(words[0]), *(word.text for word in words[1:2])])} if words else set()
+    if not names & _set("plain") or dangerous_option(words) or unsafe_script(words):
         return False
     return program(words[0]) not in ("test", "[", "printf") or not any(re.search(r"\w\[", w.text) for w in words)
 

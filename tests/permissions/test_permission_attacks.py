@@ -56,6 +56,12 @@ def test_everyday_commands_run_unasked(tmp_path: Path) -> None:
 
 def test_a_name_in_a_text_is_not_a_command(tmp_path: Path) -> None:
     """The known good beside the attacks: the same words where nothing runs them."""
-    commands = ["grep -rn curl src", "git log --grep curl", "echo curl | wc -c", "which curl", "git commit -m 'drop curl'"]
+    commands = [
+        "grep -rn curl src",
+        "git log --grep curl",
+        "echo curl | wc -c",
+        "which curl",
+        "git commit -m 'drop curl'",
+    ]
     rules = {"allow": ["Bash"], "deny": ["Bash(curl:*)"]}
     assert _not_asked(commands, rules, tmp_path) == commands
