@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,7 @@ from agent.assembly import Setup, release, result_json
 from agent.budget import Limits
 from agent.definition import AgentDefinition, load_persona
 from agent.events import Event
-from agent.loop import Conversation, drive
+from agent.loop import Conversation, compact_now, drive
 from agent.models.port import Model
 from agent.result import Failed, Interrupted, Result
 from agent.session.journal import SessionError
@@ -96,6 +96,13 @@ class Agent:
         """
         return Run(self, prompt, resume, session_id, workflow, delegation_results)
 
+    def compact(self, session: str, instructions: str = "") -> Run:
+        """Begin to summarise a session's conversation, which then goes on from there. The run `Failed` if it cannot be.
+
+        `instructions` say what the summary must hold above all.
+        """
+        return Run(self, instructions, session, None, None, work=compact_now)
+
     async def run(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
         """Run to the end and return the result."""
         run = self.start(prompt, resume=resume, workflow=workflow)
@@ -117,12 +124,14 @@ class Run:
         resume: str | None,
         session_id: str | None,
         workflow: WorkflowRun | None,
-        results: Sequence[DelegationResult],
+        results: Sequence[DelegationResult] = (),
+        work: Callable[[Conversation], Awaitable[Result]] = drive,
     ) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._result: Result | None = None
         self.session_id = session_id or ""
         self.talk: Conversation | None = None
+        self._work = work
         setup = Setup(agent, workflow, self._queue.put_nowait, results)
         self._task = asyncio.ensure_future(self._drive(setup, prompt, resume))
         self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
@@ -154,7 +163,7 @@ class Run:
             talk = setup.conversation(prompt, resume, self.session_id)
             self.session_id, self.talk = talk.session_id, talk
             try:
-                result = await drive(talk)
+                result = await self._work(talk)
             finally:
                 await release(talk, setup.sitting)
             self._result = setup.conclude(result)

@@ -306,6 +306,7 @@ class Setup:
             steps.reopen(_HANDOVER)
         context.steps = steps
         talk.guard = steps
+        talk.recap = workflow.recap
 
     def conclude(self, result: Result) -> Result:
         """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
@@ -366,6 +367,7 @@ def _take_over(talk: Conversation, restored: Restored) -> None:
     talk.history.extend(restored.history)
     talk.settled = restored.settled
     talk.turn = restored.turns
+    talk.window.note(*restored.counted)
     for model, usage in restored.usage:
         talk.ledger.book(model, usage)
 

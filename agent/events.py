@@ -10,11 +10,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
+from uuid import uuid4
 
 from tools.devops.types import to_json as plain
 
 Json = dict[str, Any]
 _REGISTRY: dict[str, type[Event]] = {}
+
+
+def new_uuid() -> str:
+    """An id for a message, by which hosts and transcripts name it."""
+    return str(uuid4())
+
 
 UNKNOWN_OUTCOME = (
     "The process stopped while this call was running, so its outcome is unknown. It was not repeated. "
@@ -66,6 +73,29 @@ class MessageAdded(Event):
 
     type: ClassVar[str] = "message_added"
     message: Json
+    uuid: str = field(default_factory=new_uuid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactionStarted(Event):
+    """The history is being summarised (transient)."""
+
+    type: ClassVar[str] = "compaction_started"
+    transient: ClassVar[bool] = True
+    trigger: Literal["auto", "manual"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryCompacted(Event):
+    """The history up to here gave way to one message, which holds its summary. Token counts may be estimates."""
+
+    type: ClassVar[str] = "history_compacted"
+    message: Json
+    trigger: Literal["auto", "manual"]
+    tokens_before: int
+    tokens_after: int
+    seconds: float
+    uuid: str = field(default_factory=new_uuid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

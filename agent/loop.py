@@ -15,19 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from agent.asking import ask
 from agent.budget import Ledger
 from agent.calls import CallRunner
+from agent.compaction import TOO_LONG, NotCompactedError, compact, is_due
 from agent.events import (
     Event,
     MessageAdded,
-    ModelAnswered,
-    ModelEvent,
     Notice,
-    RetryScheduled,
     TurnStarted,
 )
-from agent.models.port import ERROR_NAMES, Model, ModelError, Request
-from agent.models.retry import Response, Retry, respond
+from agent.models.port import ERROR_NAMES, Model, ModelError
 from agent.result import (
     Completed,
     Failed,
@@ -38,6 +36,7 @@ from agent.result import (
     Result,
 )
 from agent.session.resume import open_calls
+from agent.window import Window
 from tools.ports import NeedsInput as Unanswered
 
 if TYPE_CHECKING:
@@ -69,7 +68,8 @@ class Conversation:
 
     `prompt` is what starts or continues it. `emit` receives every event (the journal is behind it). `settled` holds
     results for calls a crash left open. `begins` is why the session begins with this run, None when it goes on;
-    `exported` is what its hooks then export to shell commands. `answer` is the structured answer that is owed.
+    `exported` is what its hooks then export to shell commands. `answer` is the structured answer that is owed. `recap`
+    tells what a workflow must not forget.
     """
 
     session_id: str
@@ -91,6 +91,8 @@ class Conversation:
     turn: int = 0
     begins: str | None = "startup"
     exported: Mapping[str, str] = field(default_factory=dict)
+    window: Window = field(default_factory=Window)
+    recap: Callable[[], str] | None = None
 
     def append(self, role: str, content: str | list[Json]) -> None:
         """Add a message to the history, for good."""
@@ -122,7 +124,7 @@ async def drive(talk: Conversation) -> Result:
                 return _finish(talk, started, Refused, by="hook", reason=why, stop_reason="hook_stopped")
             if (limit := talk.ledger.exceeded()) is not None:
                 return _finish(talk, started, OutOfBudget, limit=limit[0], reason=limit[1])
-            match await _turn(talk, started):
+            match await _fitting_turn(talk, started):
                 case Finish(result):
                     return result
                 case Again(reason=None):
@@ -147,22 +149,44 @@ async def _failed(talk: Conversation, started: float, error: ModelError) -> Resu
     return _finish(talk, started, Failed, kind=error.kind, reason=error.message, http_status=error.status)
 
 
+async def compact_now(talk: Conversation) -> Result:
+    """Summarise the conversation at a person's wish; `talk.prompt` is what they want kept above all."""
+    started = time.monotonic()
+    try:
+        await _open(talk)
+        await compact(talk, "manual", talk.prompt)
+        return _finish(talk, started, Completed)
+    except NotCompactedError as error:
+        return _finish(talk, started, Failed, kind="compaction", reason=str(error))
+    except ModelError as error:
+        return await _failed(talk, started, error)
+    except asyncio.CancelledError:
+        return _finish(talk, started, Interrupted)
+
+
+async def _open(talk: Conversation) -> None:
+    """Run the hooks on the beginning of a session or of a child, where it begins."""
+    judge = talk.calls.judge
+    judge.repeats.reset()
+    if talk.hooks is None:
+        return
+    if talk.agent_id is not None:
+        judge.note(await talk.hooks.subagent_start())
+    elif talk.begins is not None:
+        began = await talk.hooks.session_start(talk.begins, talk.model.id)
+        judge.note(began)
+        talk.exported = began.environment
+        talk.calls.context.env = {**talk.calls.context.env, **began.environment}
+
+
 async def _begin(talk: Conversation) -> None:
     """Settle what an earlier run left open, then add the prompt. The API wants results before any text.
 
     A prompt that a hook refuses is not added, and ends the run.
     """
-    reminders: list[Json] = []
-    talk.calls.judge.repeats.reset()
+    await _open(talk)
+    judge = talk.calls.judge
     if talk.hooks is not None:
-        judge = talk.calls.judge
-        if talk.agent_id is not None:
-            judge.note(await talk.hooks.subagent_start())
-        elif talk.begins is not None:
-            began = await talk.hooks.session_start(talk.begins, talk.model.id)
-            judge.note(began)
-            talk.exported = began.environment
-            talk.calls.context.env = {**talk.calls.context.env, **began.environment}
         if talk.hooks.ending.reason is not None:
             return
         if talk.prompt and talk.agent_id is None:
@@ -171,8 +195,8 @@ async def _begin(talk: Conversation) -> None:
             if outcome.blocked or outcome.stop is not None:
                 talk.hooks.ending.reason = outcome.stop or outcome.reason or "A hook refused the prompt."
                 return
-        reminders = [{"type": "text", "text": text} for text in judge.reminders]
-        judge.reminders.clear()
+    reminders = [{"type": "text", "text": text} for text in judge.reminders]
+    judge.reminders.clear()
     text = [{"type": "text", "text": talk.prompt}] if talk.prompt else []
     if open_calls(talk.history):
         results = await talk.calls.run(talk.history[-1]["content"], {}, talk.settled)
@@ -182,14 +206,36 @@ async def _begin(talk: Conversation) -> None:
         talk.append("user", [{"type": "text", "text": said}, *reminders] if reminders else said)
 
 
+async def _fitting_turn(talk: Conversation, started: float) -> Again | Finish:
+    """A turn, with the history summarised before it where it would not fit, or once after it turned out not to."""
+    if is_due(talk):
+        try:
+            await compact(talk, "auto")
+        except NotCompactedError as error:
+            talk.emit(Notice(level="warning", text=f"The conversation was not summarised: {error}"))
+    try:
+        return await _turn(talk, started)
+    except ModelError as error:
+        if error.kind not in TOO_LONG or talk.window.refused:
+            raise
+        talk.window.refused = True
+        try:
+            await compact(talk, "auto", refused=True)
+        except NotCompactedError:
+            raise error from None
+        return Again()
+
+
 async def _turn(talk: Conversation, started: float) -> Again | Finish:
     talk.turn += 1
     talk.ledger.turns += 1
     talk.emit(TurnStarted(turn=talk.turn, agent_id=talk.agent_id))
-    response = await _ask(talk)
+    response = await ask(talk, talk.history)
+    talk.window.note(response.usage, len(talk.history) + 1)
     message = response.message
     content: list[Json] = message["content"]
     stop = message.get("stop_reason")
+    talk.window.refused = talk.window.refused and stop == "model_context_window_exceeded"
     called = any(block.get("type") == "tool_use" for block in content)
 
     if stop == "refusal":
@@ -197,7 +243,7 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
         reason = details.get("explanation") or "The model declined to answer."
         return Finish(_finish(talk, started, Refused, by="model", reason=reason, category=details.get("category")))
     if stop in {"max_tokens", "model_context_window_exceeded"}:
-        return _cut(talk, started, content, str(stop))
+        return _cut(talk, content, str(stop))
     if stop == "pause_turn":
         talk.append("assistant", content)
         return Again("the server paused the turn")
@@ -214,54 +260,14 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
     return Finish(_finish(talk, started, Failed, kind="unknown", reason=reason))
 
 
-async def _ask(talk: Conversation) -> Response:
-    def on_event(event: Mapping[str, Any]) -> None:
-        talk.emit(ModelEvent(event=event, agent_id=talk.agent_id))
+def _cut(talk: Conversation, content: Sequence[Json], stop: str) -> Again:
+    """An answer cut by a limit. Its tool calls may be incomplete, so none is run; what was said is kept.
 
-    def on_retry(retry: Retry) -> None:
-        if retry.usage:
-            talk.ledger.book(talk.model.id, retry.usage)  # an answer that was cut may be billed
-        talk.emit(
-            RetryScheduled(
-                attempt=retry.attempt,
-                max_attempts=retry.max_attempts,
-                delay=retry.delay,
-                kind=retry.error.kind,
-                status=retry.error.status,
-                reason=retry.error.message,
-                discarded=retry.discarded,
-                agent_id=talk.agent_id,
-            )
-        )
-
-    request = Request(
-        messages=talk.history,
-        system=talk.system,
-        tools=talk.tools,
-        max_tokens=talk.max_tokens,
-        options=talk.options,
-    )
-    response = await respond(talk.model, request, on_event=on_event, on_retry=on_retry)
-    model = str(response.message.get("model") or talk.model.id)
-    talk.emit(
-        ModelAnswered(
-            model=model,
-            usage=response.usage,
-            cost_usd=talk.ledger.book(model, response.usage),
-            stop_reason=response.message.get("stop_reason"),
-            seconds=response.seconds,
-            request_id=response.request_id,
-            agent_id=talk.agent_id,
-        )
-    )
-    return response
-
-
-def _cut(talk: Conversation, started: float, content: Sequence[Json], stop: str) -> Again | Finish:
-    """An answer cut by a limit. Its tool calls may be incomplete, so none is run; what was said is kept."""
+    Raises `ModelError` when the limit is the window's: then nothing is kept.
+    """
     if stop == "model_context_window_exceeded":
         reason = "The conversation no longer fits the model's context window. Start a new session with a shorter task."
-        return Finish(_finish(talk, started, Failed, kind="context_too_long", reason=reason))
+        raise ModelError("context_too_long", reason)
     kept = _without_trailing_thinking([block for block in content if block.get("type") != "tool_use"])
     if kept:
         talk.append("assistant", kept)

@@ -31,6 +31,7 @@ from agent.loop import Conversation, drive
 from agent.names import fold, resolve_agent_name
 from agent.result import Failed, Interrupted, OutOfBudget, Result
 from agent.session.journal import JOURNAL, SessionError, read_lines
+from agent.session.resume import history_of
 from tools.devops.types import to_json
 from tools.ports import DelegationRequest, DelegationResult
 
@@ -270,8 +271,7 @@ class Router:
     def _history(self, agent_id: str) -> Sequence[dict[str, Any]]:
         """The messages of an agent that has ended, from the journal."""
         assert self._setting.session is not None  # noqa: S101 - checked in _no_resume
-        lines = read_lines(self._setting.session / JOURNAL)
-        return [e["message"] for e in lines if e.get("type") == "message_added" and e.get("agent_id") == agent_id]
+        return history_of(read_lines(self._setting.session / JOURNAL), agent_id)
 
     async def _drive(self, child: Child, agent: AgentDefinition, share: Share) -> Result:
         """The child's one result, whatever happens to it. Cancelling goes through to it and on to the parent."""

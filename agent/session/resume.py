@@ -1,7 +1,7 @@
 """Reading a session back: its history, what was answered, and what a crash left open.
 
-The journal is the only source. The history is every `message_added` in order. When the last message holds tool calls
-without results, each open call is settled once:
+The journal is the only source. The history is every `message_added` in order, from the last `history_compacted` on.
+When the last message holds tool calls without results, each open call is settled once:
 
     finished in the journal            its recorded result is used
     never started                      it runs now
@@ -11,7 +11,7 @@ without results, each open call is settled once:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from agent.events import (
     UNKNOWN_OUTCOME,
     Event,
+    HistoryCompacted,
     MessageAdded,
     ModelAnswered,
     QuestionsAnswered,
@@ -36,7 +37,10 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Restored:
-    """A session as its journal tells it. `settled` maps call ids of the open turn to the result block to use."""
+    """A session as its journal tells it. `settled` maps call ids of the open turn to the result block to use.
+
+    `counted` is the usage of the last answer and the number of messages it covers, that answer included.
+    """
 
     session_id: str
     directory: Path
@@ -46,6 +50,7 @@ class Restored:
     steps: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     usage: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    counted: tuple[Mapping[str, Any], int] = ({}, 0)
     turns: int = 0
     redacted: bool = False
 
@@ -55,6 +60,19 @@ def open_calls(history: list[Json]) -> list[Json]:
     if not history or history[-1]["role"] != "assistant" or isinstance(history[-1]["content"], str):
         return []
     return [block for block in history[-1]["content"] if block.get("type") == "tool_use"]
+
+
+def history_of(lines: Iterable[Json], agent_id: str) -> list[Json]:
+    """The history of a child agent from its run's journal."""
+    history: list[Json] = []
+    for data in lines:
+        if data.get("agent_id") != agent_id:
+            continue
+        if data.get("type") == "message_added":
+            history.append(data["message"])
+        elif data.get("type") == "history_compacted":
+            history = [data["message"]]
+    return history
 
 
 def restore(directory: Path) -> Restored:
@@ -89,6 +107,10 @@ def _take(restored: Restored, event: Event, begun: dict[str, ToolStarted], ended
     match event:
         case MessageAdded():
             restored.history.append(event.message)
+            if event.message["role"] == "assistant" and restored.usage:
+                restored.counted = restored.usage[-1][1], len(restored.history)
+        case HistoryCompacted():
+            restored.history, restored.counted = [event.message], ({"input_tokens": event.tokens_after}, 1)
         case ToolStarted():
             begun[event.call_id] = event
         case ToolFinished():

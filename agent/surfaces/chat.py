@@ -20,7 +20,10 @@ from agent.surfaces.run import summary
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
 from tools.text import clean
 
-_HELP = "/help this text · /exit leave · Ctrl-C stops the current work · Esc Enter puts a line break"
+_HELP = (
+    "/help this text · /compact go on from a summary · /exit leave · "
+    "Ctrl-C stops the current work · Esc Enter puts a line break"
+)
 
 
 class Terminal:
@@ -96,6 +99,11 @@ async def _converse(agent: Agent, terminal: Terminal, session: str | None, text:
             return 0
         if text == "/help":
             print(_HELP)
+        elif text and text.split()[0] == "/compact":
+            if session is None:
+                print("There is no conversation yet that could be summarised.")
+            else:
+                await _turn(agent.compact(session, text.removeprefix("/compact").strip()))
         elif text:
             result = await _turn(agent.start(text, resume=session))
             session = result.session_id or session

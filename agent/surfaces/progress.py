@@ -9,7 +9,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 from agent.events import (
+    CompactionStarted,
     Event,
+    HistoryCompacted,
     ModelAnswered,
     ModelEvent,
     Notice,
@@ -55,6 +57,10 @@ def describe(event: Event) -> str | None:
             return f"  denied: {event.tool}: {event.reason}"
         case RetryScheduled():
             return f"  retry {event.attempt}/{event.max_attempts} in {event.delay:.1f} s: {event.reason}"
+        case CompactionStarted():
+            return "  the conversation is being summarised"
+        case HistoryCompacted():
+            return f"  summarised: about {event.tokens_before:,} tokens became {event.tokens_after:,}"
         case Notice():
             return f"  {event.level}: {event.text}"
         case _:

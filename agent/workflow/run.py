@@ -10,7 +10,7 @@ from typing import Any
 from agent.result import Completed, Failed, Result, failed
 from agent.workflow.gates import Gates
 from agent.workflow.report import build_report
-from agent.workflow.steps import Record, Workflow, load_steps
+from agent.workflow.steps import Record, Workflow, load_steps, open_findings
 from tools.devops.types import Check, Decision, Plan, Project, Spec
 from tools.tool import ToolContext
 
@@ -71,6 +71,22 @@ class WorkflowRun:
             changed=lambda record: changed(record.step, record.status, record.json()),
         )
         return self._workflow
+
+    def recap(self) -> str:
+        """What a summary of the conversation must not lose: the task, each step's record, what is decided and found."""
+        lines = [self.prompt(), f"Project: {self.root}"]
+        if self._workflow is None:
+            return "\n".join(lines)
+        for number in self.steps:
+            record = self._workflow.records[number]
+            title = load_steps()[number - 1].title["en"]
+            lines.append(f"- Step {number} ({title}): {record.status}. {record.summary}".rstrip())
+            lines += [f"  - file: {path}" for path in record.artifacts]
+            lines += [f"  - {line}" for line in open_findings(record)]
+        if decisions := self._workflow.decisions:
+            lines.append("Decisions so far:")
+            lines += [f"- {d.name} = {d.value!r} ({d.source}; {d.evidence or 'no evidence'})" for d in decisions]
+        return "\n".join(lines)
 
     def read_spec(self) -> Spec | None:
         """The SPEC as it is now; None when none was named and the project has none. Raises `SpecError`."""

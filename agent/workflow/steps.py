@@ -149,7 +149,7 @@ class Workflow:
             record.status = "verified"
         self.changed(record)
         data = {"step": step.number, "status": record.status, "checks": to_json(record.checks)}
-        return StepVerdict(not failed, _verdict_text(step, record, errors), data)
+        return StepVerdict(not failed, _verdict_text(step, record, bool(errors)), data)
 
     def unfinished(self) -> str | None:
         """What the model is told when it stops too early, or None when every selected step is closed."""
@@ -162,13 +162,21 @@ class Workflow:
         )
 
 
-def _verdict_text(step: Step, record: Record, errors: Sequence[Any]) -> str:
-    lines = [f"Step {step.number} ({step.title['en']}): {record.status}."]
-    for finding in errors:
+def open_findings(record: Record) -> list[str]:
+    """What the last claim's checks found or could not check, a line each."""
+    lines = []
+    for finding in (f for check in record.checks for f in check.findings if f.severity == "error"):
         where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        lines.append(f"- [{finding.rule}] {where}: {finding.message}" + (f" Fix: {finding.fix}" if finding.fix else ""))
-    lines += [f"- not verified: {c.name} ({c.tool}): {c.detail}" for c in record.checks if c.status == "not_verified"]
-    if errors:
+        lines.append(f"[{finding.rule}] {where}: {finding.message}" + (f" Fix: {finding.fix}" if finding.fix else ""))
+    return lines + [
+        f"not verified: {c.name} ({c.tool}): {c.detail}" for c in record.checks if c.status == "not_verified"
+    ]
+
+
+def _verdict_text(step: Step, record: Record, failed: bool) -> str:
+    lines = [f"Step {step.number} ({step.title['en']}): {record.status}."]
+    lines += [f"- {line}" for line in open_findings(record)]
+    if failed:
         lines.append("Correct these and claim the step again.")
     return "\n".join(lines)
 

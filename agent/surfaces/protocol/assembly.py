@@ -29,7 +29,10 @@ from tools.tool import ToolContext
 PROTOCOL_VERSION = "2.1.330"
 """The Claude Code release whose contract this is. Hosts read it as `claude_code_version`."""
 
-LOCAL_COMMANDS: Mapping[str, str] = {"clear": "Leave this conversation and begin a new one"}
+LOCAL_COMMANDS: Mapping[str, str] = {
+    "clear": "Leave this conversation and begin a new one",
+    "compact": "Go on from a summary of this conversation; what follows the command is kept above all",
+}
 
 
 class Assembly:

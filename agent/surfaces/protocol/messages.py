@@ -9,7 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from agent.events import (
+    CompactionStarted,
     Event,
+    HistoryCompacted,
     HookRan,
     MessageAdded,
     ModelAnswered,
@@ -99,10 +101,16 @@ class Translator:
             case HookRan() if event.kind != "callback" and (self.shown.hooks or event.event == "SessionStart"):
                 yield _hook(event)
             case _:
-                yield from self._of_call(event)
+                yield from self._of_rest(event)
 
-    def _of_call(self, event: Event) -> Iterator[Json]:
+    def _of_rest(self, event: Event) -> Iterator[Json]:
         match event:
+            case CompactionStarted(agent_id=None):
+                yield {"type": "system", "subtype": "status", "status": "compacting"}
+            case HistoryCompacted(agent_id=None):
+                self.last_usage = {"input_tokens": event.tokens_after}
+                yield {"type": "system", "subtype": "status", "status": None, "compact_result": "success"}
+                yield _boundary(event)
             case ToolStarted():
                 self.running[event.call_id] = event
             case ToolProgress():
@@ -187,6 +195,12 @@ class Translator:
             "parent_tool_use_id": event.parent_call_id,
             "elapsed_time_seconds": round(now - started.time, 3),
         }
+
+
+def _boundary(event: HistoryCompacted) -> Json:
+    counted = {"trigger": event.trigger, "pre_tokens": event.tokens_before, "post_tokens": event.tokens_after}
+    metadata = counted | {"duration_ms": round(event.seconds * 1000)}
+    return {"type": "system", "subtype": "compact_boundary", "compact_metadata": metadata}
 
 
 def _retry(event: RetryScheduled) -> Json:

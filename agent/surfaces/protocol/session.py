@@ -91,14 +91,18 @@ class Session:
         if frame.get("shouldQuery") is False:
             self._held.append(text)
             return None
-        if text.strip() == "/clear" and not frame.get("client_composed"):
+        command = None if frame.get("client_composed") else text.strip().partition(" ")
+        if command == ("/clear", "", ""):
             return await self._clear()
         agent = await self.parts.ready()
         agent.sitting = self.sitting
         if self._stopped():
             return Interrupted(session_id=self._known_id())
-        run = self._run = self._start(agent, "\n\n".join([*self._held, text]))
-        self._held.clear()
+        if command and command[0] == "/compact":
+            run = self._run = self._compact(agent, command[2].strip())
+        else:
+            run = self._run = self._start(agent, "\n\n".join([*self._held, text]))
+            self._held.clear()
         try:
             async for event in run:
                 self._event(turn, event)
@@ -109,11 +113,22 @@ class Session:
         return run.result
 
     def _start(self, agent: Agent, prompt: str) -> Run:
+        resume = self._earlier(agent)
+        return agent.start(prompt, resume=resume, session_id=None if resume else self._next_id)
+
+    def _compact(self, agent: Agent, instructions: str) -> Run:
+        session = self._earlier(agent)
+        if session is None:
+            raise UsageProblem("There is no conversation yet that could be summarised.")
+        return agent.compact(session, instructions)
+
+    def _earlier(self, agent: Agent) -> str | None:
+        """The session that the next turn continues, if there is one."""
         resume = self.session_id or self._resume
         if not resume and not self._next_id and self.parts.flags.continue_last:
             sessions = list_sessions(Path(agent.cwd))
-            resume = sessions[0].id if sessions else None
-        return agent.start(prompt, resume=resume, session_id=None if resume else self._next_id)
+            return sessions[0].id if sessions else None
+        return resume
 
     def _event(self, turn: Translator, event: Event) -> None:
         if isinstance(event, RunStarted) and event.agent_id is None:
