@@ -28,6 +28,7 @@ from agent.session.resume import Restored, restore
 from agent.shelter import Confined
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.workflow.siblings import siblings_of_session
+from agent.workflow.written import work_of_session
 from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
 from tools.github.settings import GitHubSettings
@@ -316,7 +317,9 @@ class Setup:
             result = failed(result, "structured_output", reason)
         if self._workflow is None or self._journal is None:
             return result
-        return self._workflow.conclude(result, siblings_of_session(self._journal.directory))
+        directory = self._journal.directory
+        work = work_of_session(directory, self._workflow.root)
+        return self._workflow.conclude(result, work, siblings_of_session(directory))
 
     def finished(self, result: Result) -> None:
         """The last event. A journal that cannot be written any more does not hide the result."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.result import Outcome
 from agent.workflow.steps import Workflow, load_steps
+from agent.workflow.written import Work
 from tools.devops.platform import platform_of
 from tools.devops.types import Check, Plan, Project, Spec, to_json
 from tools.labels import group, label
@@ -36,13 +37,20 @@ _TRUST: Mapping[str, tuple[str, ...]] = {
     "trackable": ("workflow",),
 }
 
+_STATES = {"written": "artifacts", "unchanged": "unchanged", "kept": "kept", "present": "present"}
+"""State of a planned file -> the title under which the report lists it."""
+
 _WATCHED = frozenset({"health", "json_logs", "metrics"})
 
 
 def build_report(
-    root: Path, spec: Spec | None, project: Project, plan: Plan, workflow: Workflow, result: Outcome
+    root: Path, spec: Spec | None, project: Project, plan: Plan, workflow: Workflow, result: Outcome, work: Work
 ) -> Json:
-    """The report as JSON-ready data. Works at any point of a run: steps not reached are `open`."""
+    """The report as JSON-ready data. Works at any point of a run: steps not reached are `open`.
+
+    The `state` of an artifact is `written`, `unchanged` (right already), `kept` (hand-written, left alone), `present`
+    (not touched by this run) or `absent`.
+    """
     checks = [check for record in workflow.records.values() for check in record.checks]
     return {
         "spec": spec.id if spec else None,
@@ -61,8 +69,25 @@ def build_report(
         "decisions": to_json(workflow.decisions),
         "assumptions": [to_json(d) for d in workflow.decisions if d.source == "default"],
         "artifacts": [
-            {"path": a.path, "kind": a.kind, "unit": a.unit, "present": (root / a.path).exists(), "why": a.why}
+            {
+                "path": a.path,
+                "kind": a.kind,
+                "unit": a.unit,
+                "present": (root / a.path).exists(),
+                "state": work.states.get(a.path, "present" if (root / a.path).exists() else "absent"),
+                "why": a.why,
+            }
             for a in plan.artifacts
+        ],
+        "code": [
+            {
+                "unit": data["unit"],
+                "added": list(data["added"]),
+                "files": [change["path"] for change in data["changes"]] if data["written"] else [],
+                "unsupported": list(data["unsupported"]),
+                "notes": list(data["notes"]),
+            }
+            for data in work.code
         ],
         "checklist": _checklist(checks, project, plan),
         "trust": {item: _verdict(names, checks) for item, names in _TRUST.items()},
@@ -135,7 +160,9 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     for d in report["decisions"]:
         source = label("decision_source", d["source"], lang)
         lines.append(f"- {d['name']}: {d['value']} ({source}" + (f": {d['evidence']})" if d["evidence"] else ")"))
-    lines += _list(word("artifacts"), [f"`{a['path']}`: {a['why']}" for a in report["artifacts"] if a["present"]])
+    for state, title in _STATES.items():
+        lines += _list(word(title), [f"`{a['path']}`: {a['why']}" for a in report["artifacts"] if a["state"] == state])
+    lines += _list(word("code"), [_code(entry, lang) for entry in report["code"] if entry["files"]])
     traced = [f"{t['id']}: {', '.join(t['files']) or '-'}" for t in report["traceability"]]
     lines += _list(word("traceability"), traced)
     missing = [
@@ -147,7 +174,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines += _list(word("siblings"), [_sibling(s, lang) for s in report["siblings"]])
     lines += _list(word("delegations"), [f"{d['to']}: {d['subject']}" for d in report["delegations"]])
     lines += _list(word("unsupported"), report["unsupported"])
-    lines += _list(word("notes"), report["notes"])
+    told = [text for entry in report["code"] for text in (*entry["unsupported"], *entry["notes"])]
+    lines += _list(word("notes"), [*report["notes"], *dict.fromkeys(told)])
     usage = report["usage"]
     cost = "?" if usage["cost_usd"] is None else f"{usage['cost_usd']:.4f} USD"
     tokens = usage["input_tokens"] + usage["output_tokens"]
@@ -163,6 +191,12 @@ def _sibling(entry: Mapping[str, Any], lang: str) -> str:
     ended = label("outcome", "failed" if entry["broken_checks"] else entry["outcome"], lang)
     turns = "?" if entry["turns"] is None else entry["turns"]
     return f"{entry['agent']}, {entry['subject']}: {ended}; {files}; {turns} / {cost}{broken}"
+
+
+def _code(entry: Mapping[str, Any], lang: str) -> str:
+    """One line: the unit, what its code has now, in which files."""
+    added = ", ".join(label("missing", subject, lang) for subject in entry["added"])
+    return f"{entry['unit']}: {added}: {', '.join(f'`{path}`' for path in entry['files'])}"
 
 
 def _list(title: str, items: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ What a shell command writes is not seen here: only tools that name their target 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,33 @@ def files_of_session(directory: Path, root: Path) -> tuple[str, ...]:
         if event.data.get("status") != "conflict":
             found.update(dict.fromkeys(files_of(root, event.data)))
     return tuple(path for path in found if not Path(path).is_absolute())
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a session did to files: `states` by path (`written`, `unchanged`, `kept` for one that differs and was left
+    alone), `code` the data of each `InstrumentApp` call.
+    """
+
+    states: Mapping[str, str] = field(default_factory=dict)
+    code: tuple[Mapping[str, Any], ...] = ()
+
+
+def work_of_session(directory: Path, root: Path) -> Work:
+    """The work of a session with all its siblings. After a dry run nothing is written. Raises `SessionError`."""
+    states: dict[str, str] = {}
+    code: list[Mapping[str, Any]] = []
+    for event in read_events(directory / JOURNAL):
+        if not isinstance(event, ToolFinished) or event.tool not in _WRITING or event.block.get("is_error"):
+            continue
+        told = {"unchanged": "unchanged", "conflict": "kept"}.get(event.data.get("status", ""), "written")
+        if told == "written" and not event.data.get("written", True):
+            continue
+        for path in files_of(root, event.data):
+            earlier = states.get(path)
+            states[path] = told if told != "unchanged" or earlier is None else earlier
+        code += [event.data] if event.tool == "InstrumentApp" else []
+    return Work(states, tuple(code))
 
 
 _WRITING = frozenset({"Edit", "InstrumentApp", "NotebookEdit", "Write", "WriteArtifact"})

@@ -41,6 +41,13 @@ def test_only_what_the_run_said_it_wrote_was_written(finished: Finished) -> None
     assert not finished.before.keys() - finished.after.keys(), "nothing may be deleted"
 
 
+def test_the_report_lists_what_was_written_and_what_was_added_to_the_code(finished: Finished) -> None:
+    report = finished.outcome.result["report"]
+    assert {a["state"] for a in report["artifacts"]} == {"written"}
+    code = {path for entry in report["code"] for path in entry["files"]}
+    assert {a["path"] for a in report["artifacts"]} | code == finished.outcome.written
+
+
 def test_check_agrees_afterwards_and_no_linter_was_left_out(finished: Finished) -> None:
     outcome = finished.program("check", str(finished.project), "--format", "json").expect(0)
     checks = outcome.result["checks"]
@@ -148,6 +155,9 @@ def test_taking_defaults_keeps_a_hand_written_dockerfile(program: Program, tmp_p
     outcome = program.run(project, "--yes").expect(0)
     assert (project / "Dockerfile").read_text() == HAND_WRITTEN
     assert "Dockerfile" not in outcome.written
+    states = {a["path"]: a["state"] for a in outcome.result["report"]["artifacts"]}
+    assert states.pop("Dockerfile") == "kept"
+    assert {*states.values()} == {"written"}
 
 
 def without_platform(place: Path) -> Path:

@@ -26,7 +26,9 @@ def instrument(ctx: ToolContext, path: str, subjects: Sequence[str] | None) -> T
             apply(ctx.root, planned)
     except (ProjectError, InstrumentError, OSError) as error:
         raise ToolError(f"InstrumentApp: {error}") from error
-    return ToolResult(_told(path, planned, dry_run=dry_run), data={**to_json(planned), "written": not dry_run})
+    return ToolResult(
+        _told(path, planned, dry_run=dry_run), data={"unit": unit.path, **to_json(planned), "written": not dry_run}
+    )
 
 
 def _spec(root: Path) -> Spec | None:
