@@ -145,7 +145,7 @@ class Setup:
             system=prefix["system"],
             tools=prefix["tools"],
             calls=calls,
-            ledger=Ledger(agent.limits),
+            ledger=Ledger(agent.limits, agent.definition.name),
             emit=self.emit,
             prompt=redactor.text(prompt),
             hooks=hooks,
@@ -371,8 +371,8 @@ def _take_over(talk: Conversation, restored: Restored) -> None:
     talk.settled = restored.settled
     talk.turn = restored.turns
     talk.window.note(*restored.counted)
-    for model, usage in restored.usage:
-        talk.ledger.book(model, usage)
+    for name, model, usage in restored.usage:
+        talk.ledger.book(model, usage, name)
 
 
 def result_json(result: Outcome) -> dict[str, Any]:

@@ -26,11 +26,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Ledger:
-    """What was used so far, by model. One ledger serves the whole tree of agents."""
+    """What was used so far, by agent and by model. One ledger serves the whole tree of agents; `agent` is its owner."""
 
     limits: Limits = field(default_factory=Limits)
+    agent: str = ""
     turns: int = 0
-    by_model: dict[str, Usage] = field(default_factory=dict)
+    by_agent: dict[str, dict[str, Usage]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -38,11 +39,21 @@ class Ledger:
         return time.monotonic() - self.started
 
     @property
+    def by_model(self) -> dict[str, Usage]:
+        found: dict[str, Usage] = {}
+        for models in self.by_agent.values():
+            for model, usage in models.items():
+                found[model] = found.get(model, Usage()) + usage
+        return found
+
+    @property
     def total(self) -> Usage:
         return sum(self.by_model.values(), Usage())
 
-    def book(self, model: str, usage: Mapping[str, Any]) -> float | None:
-        """Add one answer's usage; returns its cost in USD, None when the price is unknown."""
+    def book(self, model: str, usage: Mapping[str, Any], agent: str = "") -> float | None:
+        """Add one answer's usage, the owner's unless `agent` is another; returns its cost in USD, None when the price
+        is unknown.
+        """
         spent = Usage(
             input_tokens=usage.get("input_tokens") or 0,
             output_tokens=usage.get("output_tokens") or 0,
@@ -51,7 +62,8 @@ class Ledger:
         )
         cost = price(model, usage) if spent.total_tokens else 0.0  # no tokens cost nothing, whatever the price
         spent = replace(spent, cost_usd=cost)
-        self.by_model[model] = self.by_model.get(model, Usage()) + spent
+        models = self.by_agent.setdefault(agent or self.agent, {})
+        models[model] = models.get(model, Usage()) + spent
         return cost
 
     def exceeded(self) -> tuple[str, str] | None:

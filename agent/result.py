@@ -71,6 +71,7 @@ class Outcome:
     seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)
     usage_by_model: Mapping[str, Usage] = field(default_factory=dict)
+    usage_by_agent: Mapping[str, Mapping[str, Usage]] = field(default_factory=dict)
     denials: tuple[Denial, ...] = ()
     delegations: tuple[DelegationRequest, ...] = ()
     stop_reason: str | None = None

@@ -199,6 +199,7 @@ class Router:
             parent.ledger,
             self._shares.values(),
             len(self._order) - len(self._shares),
+            agent=agent.name,
             turns=agent.max_turns or limits.turns,
             seconds=limits.seconds,
         )

@@ -25,16 +25,18 @@ class Share(Ledger):
 
     above: Ledger = field(default_factory=Ledger)
 
-    def book(self, model: str, usage: Mapping[str, Any]) -> float | None:
+    def book(self, model: str, usage: Mapping[str, Any], agent: str = "") -> float | None:
         self.above.turns += 1
-        self.above.book(model, usage)
-        return Ledger.book(self, model, usage)
+        self.above.book(model, usage, agent or self.agent)
+        return Ledger.book(self, model, usage, agent)
 
     def exceeded(self) -> tuple[str, str] | None:
         return Ledger.exceeded(self) or self.above.exceeded()
 
 
-def share_of(parent: Ledger, running: Iterable[Share], waiting: int, *, turns: int, seconds: float) -> Share | None:
+def share_of(
+    parent: Ledger, running: Iterable[Share], waiting: int, *, agent: str, turns: int, seconds: float
+) -> Share | None:
     """An equal part of what is free for each of the `waiting` children, at most `turns` and `seconds`.
 
     `running` are the shares given out and not yet returned. None when too little is left for a child to do anything.
@@ -61,6 +63,7 @@ def share_of(parent: Ledger, running: Iterable[Share], waiting: int, *, turns: i
             cost_usd=cost,
             seconds=seconds if rest is None else min(seconds, rest),
         ),
+        agent=agent,
         above=parent,
     )
 

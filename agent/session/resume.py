@@ -40,6 +40,7 @@ class Restored:
     """A session as its journal tells it. `settled` maps call ids of the open turn to the result block to use.
 
     `counted` is the usage of the last answer and the number of messages it covers, that answer included.
+    `usage` is of the whole tree of agents: agent, model, counts.
     """
 
     session_id: str
@@ -49,8 +50,8 @@ class Restored:
     settled: dict[str, Json] = field(default_factory=dict)
     steps: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
-    usage: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     counted: tuple[Mapping[str, Any], int] = ({}, 0)
+    usage: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     turns: int = 0
     redacted: bool = False
 
@@ -80,17 +81,20 @@ def restore(directory: Path) -> Restored:
     restored: Restored | None = None
     begun: dict[str, ToolStarted] = {}
     ended: dict[str, Json] = {}
+    names: dict[str | None, str] = {}
     for data in read_lines(directory / JOURNAL):
         try:
             event = from_json(data)
         except TypeError:
             continue
+        if isinstance(event, RunStarted):
+            names[event.agent_id] = event.agent
         if isinstance(event, RunStarted) and event.agent_id is None:
             if restored is None:
                 restored = Restored(event.session_id, directory, event)
             continue
         if isinstance(event, ModelAnswered) and restored is not None:
-            restored.usage.append((event.model, event.usage))  # siblings spend from the same budget
+            restored.usage.append((names.get(event.agent_id, ""), event.model, event.usage))
         if restored is None or event is None or event.agent_id is not None:
             continue
         _take(restored, event, begun, ended)

@@ -100,7 +100,8 @@ def build_report(
         "cost": to_json(plan.cost),
         "unsupported": list(plan.unsupported),
         "notes": list(plan.notes),
-        "usage": to_json(result.usage) | {"turns": result.turns, "seconds": round(result.seconds, 2)},
+        "usage": to_json(result.usage)
+        | {"turns": result.turns, "seconds": round(result.seconds, 2), "by_agent": to_json(result.usage_by_agent)},
     }
 
 
@@ -177,20 +178,29 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     told = [text for entry in report["code"] for text in (*entry["unsupported"], *entry["notes"])]
     lines += _list(word("notes"), [*report["notes"], *dict.fromkeys(told)])
     usage = report["usage"]
-    cost = "?" if usage["cost_usd"] is None else f"{usage['cost_usd']:.4f} USD"
-    tokens = usage["input_tokens"] + usage["output_tokens"]
-    lines += ["", f"{word('usage')}: {usage['turns']} / {usage['seconds']} s / {tokens} / {cost}"]
+    lines += ["", f"{word('usage')}: {usage['turns']} / {usage['seconds']} s / {_spent(usage)}"]
+    spenders = [(agent, model, used) for agent, models in usage["by_agent"].items() for model, used in models.items()]
+    if len(spenders) > 1:
+        lines += ["", *(f"- {agent}, {model}: {_spent(used)}" for agent, model, used in spenders)]
     return "\n".join(lines) + "\n"
 
 
 def _sibling(entry: Mapping[str, Any], lang: str) -> str:
     """One line: who did what, how it ended, the files, the cost."""
-    cost = "?" if entry["cost_usd"] is None else f"{entry['cost_usd']:.4f} USD"
     files = ", ".join(f"`{path}`" for path in entry["files"]) or "-"
     broken = "".join(f"; {text}" for text in entry["broken_checks"])
     ended = label("outcome", "failed" if entry["broken_checks"] else entry["outcome"], lang)
     turns = "?" if entry["turns"] is None else entry["turns"]
-    return f"{entry['agent']}, {entry['subject']}: {ended}; {files}; {turns} / {cost}{broken}"
+    return f"{entry['agent']}, {entry['subject']}: {ended}; {files}; {turns} / {_money(entry)}{broken}"
+
+
+def _spent(usage: Json) -> str:
+    """Tokens and money; an unknown price is no zero."""
+    return f"{usage['input_tokens'] + usage['output_tokens']} / {_money(usage)}"
+
+
+def _money(usage: Mapping[str, Any]) -> str:
+    return "?" if usage["cost_usd"] is None else f"{usage['cost_usd']:.4f} USD"
 
 
 def _code(entry: Mapping[str, Any], lang: str) -> str:

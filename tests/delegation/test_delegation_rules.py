@@ -136,7 +136,7 @@ def test_shares_never_reach_into_what_is_kept_for_the_parent(tokens: int, childr
     parent = Ledger(Limits(turns=None, tokens=tokens))
     running: list[Share] = []
     for spends, waiting in children:
-        share = share_of(parent, running, waiting, turns=5, seconds=60)
+        share = share_of(parent, running, waiting, agent="child", turns=5, seconds=60)
         if share is None:
             continue
         running.append(share)
@@ -149,19 +149,19 @@ def test_shares_never_reach_into_what_is_kept_for_the_parent(tokens: int, childr
 
 def test_what_a_child_did_not_use_is_free_again() -> None:
     parent = Ledger(Limits(turns=None, tokens=1_000))
-    first = share_of(parent, [], 2, turns=5, seconds=60)
+    first = share_of(parent, [], 2, agent="child", turns=5, seconds=60)
     assert first is not None
     assert first.limits.tokens == 450
     first.book("playbook", {"input_tokens": 50})
-    assert (share_of(parent, [first], 1, turns=5, seconds=60) or first).limits.tokens == 450
-    assert (share_of(parent, [], 1, turns=5, seconds=60) or first).limits.tokens == 850
+    assert (share_of(parent, [first], 1, agent="child", turns=5, seconds=60) or first).limits.tokens == 450
+    assert (share_of(parent, [], 1, agent="child", turns=5, seconds=60) or first).limits.tokens == 850
 
 
 def test_a_grandchild_is_booked_on_every_ledger_above_it() -> None:
     top = Ledger(Limits(turns=100))
-    child = share_of(top, [], 1, turns=10, seconds=60)
+    child = share_of(top, [], 1, agent="child", turns=10, seconds=60)
     assert child is not None
-    below = share_of(child, [], 1, turns=10, seconds=60)
+    below = share_of(child, [], 1, agent="child", turns=10, seconds=60)
     assert below is not None
     assert below.limits.turns == 9
     for _ in range(9):

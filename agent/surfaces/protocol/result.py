@@ -48,6 +48,10 @@ def result_message(result: Result, totals: TurnTotals, echo: Mapping[str, Any]) 
         "total_cost_usd": result.usage.cost_usd,
         "usage": dict(totals.usage),
         "modelUsage": {model: _model_usage(model, usage) for model, usage in result.usage_by_model.items()},
+        "usageByAgent": {
+            agent: {model: _model_usage(model, usage) for model, usage in models.items()}
+            for agent, models in result.usage_by_agent.items()
+        },
         "permission_denials": [
             {"tool_name": denial.tool, "tool_use_id": denial.call_id, "tool_input": plain(denial.input)}
             for denial in result.denials
