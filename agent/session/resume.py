@@ -112,7 +112,7 @@ def _take(restored: Restored, event: Event, begun: dict[str, ToolStarted], ended
         case MessageAdded():
             restored.history.append(event.message)
             if event.message["role"] == "assistant" and restored.usage:
-                restored.counted = restored.usage[-1][1], len(restored.history)
+                restored.counted = restored.usage[-1][2], len(restored.history)
         case HistoryCompacted():
             restored.history, restored.counted = [event.message], ({"input_tokens": event.tokens_after}, 1)
         case ToolStarted():
