@@ -148,6 +148,6 @@ def failed(result: Result, kind: str, reason: str) -> Failed:
 
 def exit_code(result: Result) -> int:
     """The process exit code for a result; a failed gate has its own (4)."""
-    if isinstance(result, Failed) and result.kind in {"gate", "incomplete"}:
+    if isinstance(result, Failed) and result.kind == "gate":
         return 4
     return result.exit_code

@@ -34,7 +34,7 @@ def refused(program: Program, project: Path, code: int, *said: str, arguments: t
 def test_an_empty_project_is_told_so(program: Program, tmp_path: Path) -> None:
     project = tmp_path / "empty"
     project.mkdir()
-    refused(program, project, 4, "no part of this project that can be deployed")
+    refused(program, project, 1, "no part of this project that can be deployed")
 
 
 def test_a_spec_that_is_not_there_is_a_usage_error(program: Program, tmp_path: Path) -> None:
