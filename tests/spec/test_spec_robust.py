@@ -95,12 +95,14 @@ def test_statements_lead_back_to_their_lines(text: str) -> None:
 
 
 @given(st.text(max_size=300))
+@settings(deadline=None)
 def test_yaml_and_metadata_never_raise(text: str) -> None:
     load_yaml(text)
     read_metadata(f"---\n{text}\n---\n")
 
 
 @given(st.text(max_size=60))
+@settings(deadline=None)
 def test_any_name_gives_a_spec_error_or_the_spec(wanted: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name) / ".do/specs/SPEC-A-001"

@@ -51,7 +51,7 @@ def derive_application_type(document: Document, rank: int) -> list[Claim]:
 
 def _part(statement: Statement, side: str) -> int | None:
     """Where a statement lists a part of the application on `side`, or None."""
-    begin = statement.body if found(f"rules.part_{side}", statement.label) else _inline(statement, side)
+    begin = _where(statement, side)
     if begin is None:
         return None
     if any(found("sections.requirements", heading) for heading in statement.headings):
@@ -62,6 +62,19 @@ def _part(statement: Statement, side: str) -> int | None:
         return None
     at = begin + match.start()
     return at if judge(statement, at, begin + match.end()).kind == "stated" else None
+
+
+def _where(statement: Statement, side: str) -> int | None:
+    """Where the text on a part begins: after its label, or at once under a heading or item that names the part."""
+    label = statement.label
+    if found(f"rules.part_{side}", label):
+        return statement.body
+    if "(" in label and found(f"rules.part_{side}", label.split("(")[0].strip()):
+        return 0
+    above = (*statement.parents, *statement.headings)[:1]
+    if not label and statement.kind in ("item", "prose") and any(found(f"rules.part_{side}", key) for key in above):
+        return 0
+    return _inline(statement, side)
 
 
 def _inline(statement: Statement, side: str) -> int | None:

@@ -154,6 +154,7 @@ def _stated(field: str, stated: list[Claim], excluded: list[Claim], claims: Sequ
     leading = [c for c in stated if c.strength == top]
     planned = all(c.planned for c in leading)
     if field in COLLECTED:
+        stated = [c for c in stated if not c.planned] or stated
         values = _without_repeats(_union(stated)) if field == "regions" else _union(stated)
         return DeploymentField("stated", values, _evidence(stated), planned, _ruled_out(claims))
     merged, against = leading[0].value, list[Claim]()
@@ -212,6 +213,8 @@ def _without_repeats(regions: list[Any]) -> list[Any]:
     """Regions told twice once: a code beats its place (`icn`, `Seoul`), a stated one what the data implies."""
     coded = {region["country"] for region in regions if _CODE.match(region["name"])}
     plain = {region["country"] for region in regions if not region.get("implied")}
+    if len(plain | coded) > 1:
+        regions = [r for r in regions if r["country"] != "EU"]
     kept = [r for r in regions if _CODE.match(r["name"]) or r["country"] not in coded]
     return [r for r in kept if not r.get("implied") or r["country"] not in plain]
 

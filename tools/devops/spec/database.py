@@ -12,35 +12,45 @@ from tools.devops.spec.stance import Stance, alternatives, context_kind, focused
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
 _UNIT = r"(days?|d\b|weeks?|months?|years?|일|주|개월|년)"
-_KEEP = r"(?:retention|retain\w*|kept|keep|보관|보존|유지)"
+_KEEP = r"(?:retention|retain\w*|kept|keep|stored? for|보관|보존|유지|남)"
+_NUMBERS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10, "twelve": 12,
+    "thirty": 30,
+}  # fmt: skip
+_COUNT = rf"\d{{1,4}}|\b(?:{'|'.join(_NUMBERS)})\b"
 _VERSION = re.compile(
-    r"\s?[v:(]?\s?(\d{1,2}(?:\.\d{1,2}){0,2})"
+    r"\s?[v:(]?\s?(\d{1,2}(?:\.\d{1,2}){0,2}c?)"
     r"(?![\d%]|-(?!alpine|slim|bookworm|bullseye)|\s?(?:회|번|가지|종|건|단계|중|GB|MB|ms|vCPU|개|대|nodes?|replicas?|테이블|tables?|일|days?|시간|초|분))\+?",
     FLAGS,
 )
 _RETENTION = re.compile(
-    rf"(\d{{1,4}})[\s-]?{_UNIT}(?:\s?(?:간|치))?[^.;|]{{0,20}}?{_KEEP}"
-    rf"|(?:{_KEEP}|back-?ups?\s?[,(]|백업\s?[,(])[^.;|\d]{{0,24}}?(\d{{1,4}})[\s-]?{_UNIT}",
+    rf"({_COUNT})[\s-]?{_UNIT}(?:\s?(?:간|치|분))?[^.;|\d]{{0,20}}?{_KEEP}"
+    rf"|(?:{_KEEP}|back-?ups?\s?[,(:]|백업\s?[,(:])[^.;|\d]{{0,24}}?({_COUNT})[\s-]?{_UNIT}"
+    rf"(?!\s?(?:\d|one|한)\s?(?:회|번|time))",
     FLAGS,
 )
 _FREQUENCIES = {
-    "hourly": ("hourly", "매시간", "시간마다"),
-    "weekly": ("weekly", "every week", "주간", "매주", "주 1회", "주1회"),
-    "monthly": ("monthly", "월간", "매월"),
+    "hourly": ("hourly", "매시간", "매 시간", "시간마다", "each hour", "every hour"),
+    "weekly": ("weekly", "every week", "each week", "주간", "매주", "주 1회", "주1회"),
+    "monthly": ("monthly", "each month", "월간", "매월"),
     "continuous": ("continuous", "continuously"),
 }
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365, "일": 1, "주": 7, "개": 30, "년": 365}
-_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_EVERY_HOURS = re.compile(r"every (\w{1,6}) hours|(\d{1,2})시간")
 _COUNT_BEFORE = re.compile(r"(?<![\w.-])(\d{1,2}|one|two|three|four|five)\s?(?:x |개(?:의)? ?)?$", FLAGS)
 _COUNT_AFTER = re.compile(r"\s?(?:\(?x?|:)\s?(\d{1,2})\s?(?:개|대|\)|$|x)", FLAGS)
 _PRODUCTION = re.compile(r"(?:prod(?:uction)?|운영|프로덕션)\s?(?:은|는|에서는)?\s?[:=]?\s?$", FLAGS)
-_ITSELF = re.compile(r"read|읽기|multi-az|다중|standby|database|db|데이터|디비|streaming|스트리밍")
+_ITSELF = re.compile(
+    r"read|replica|primary|master|always on|high|\bha\b|읽기|multi-az|다중|standby|database"
+    r"|db|데이터|디비|streaming|스트리밍"
+)
+_COUNTED = re.compile(r"replica(?!t)|복제본|레플리카|리플리카|standby|reader|node", FLAGS)
 _KINDS = (
-    ("read-replica", r"read|읽기|복제본"),
-    ("multi-az", r"multi-az|다중"),
+    ("read-replica", r"read|읽기|복제본|primary|master"),
+    ("multi-az", r"multi-az|다중|zone|영역"),
     ("streaming", r"streaming|스트리밍"),
     ("replica-set", r"replica sets?|레플리카 ?셋"),
-    ("standby", r"standby"),
+    ("standby", r"standby|always on"),
 )
 
 
@@ -60,7 +70,7 @@ def _database(statement: Statement) -> Iterator[Hit]:
     text = statement.text
     family = mentions("databases", text)
     labelled = any(found("sections.database", key) for key in statement.keys)
-    choice = len(family) > 1 and alternatives(text, family)
+    choice = alternatives(text, family)
     in_production = [m for m in family if _PRODUCTION.search(text, max(0, m.start - 16), m.start)]
     for mention in in_production or family:
         if mention.weak and not labelled and not re.match(r"\s?(?:postgres|db\b|database)", text[mention.end :], FLAGS):
@@ -71,7 +81,7 @@ def _database(statement: Statement) -> Iterator[Hit]:
         version = version_at(text, mention.end) if not mention.weak else None
         value = {"engine": mention.value} | ({"version": version} if version else {})
         judged = hit("database", statement, mention, family, value=value, strength=LABELLED if inside else PROSE)
-        if choice and judged.stance.kind == "stated":
+        if mention.start in choice and judged.stance.kind == "stated":
             judged = Hit("database", value, mention.start, Stance("open"), judged.strength)
         yield judged
         if judged.stance.kind == "stated":
@@ -146,10 +156,12 @@ def _replication_value(text: str, match: re.Match[str]) -> Any:
     kind = next((name for name, rx in _KINDS if re.search(rx, word)), None)
     if kind:
         value["kind"] = kind
+    if re.search(r"primary", word) and (own := re.search(r"(\d|one|two|three)\s(?:read )?replicas?$", word)):
+        value["replicas"] = _NUMBERS.get(own[1]) or int(own[1])
     before = _COUNT_BEFORE.search(text, max(0, match.start() - 8), match.start())
     after = _COUNT_AFTER.match(text, match.end())
     count = before or after
-    if count is not None:
+    if count is not None and _COUNTED.search(word):
         value["replicas"] = _NUMBERS.get(count[1].lower()) or int(count[1])
     return value or True
 
@@ -169,7 +181,10 @@ def _backup(statement: Statement) -> Iterator[Hit]:
         spans = [(statement.body, statement.body + 1)]
     for start, end in spans:
         scope = scope_of(text, start, end)
-        value = backup_value(text if statement.kind == "cell" else scope.whole)
+        told = (
+            f"{statement.label}: {text.strip()}" if statement.kind == "cell" else text if ";" in text else scope.whole
+        )
+        value = backup_value(told)
         automatic = found("rules.automatic", scope.whole)
         judged = hit("database_backup", statement, Mention("backup", start, end), value=value or True)
         known = about_db or labelled or focused(statement, start, end)
@@ -185,9 +200,12 @@ def backup_value(text: str) -> dict[str, Any]:
     rhythm = pattern("rules.backup_rhythm").search(text)
     if rhythm is not None:
         word = re.sub(r"\s+", " ", rhythm.group().lower())
-        value["frequency"] = next((name for name, known in _FREQUENCIES.items() if word in known), "daily")
+        every = _EVERY_HOURS.search(word)
+        hours = int(_NUMBERS.get(every[1] or "", every[1] or every[2])) if every else 0
+        named = next((name for name, known in _FREQUENCIES.items() if word in known), "daily")
+        value["frequency"] = f"every {hours} hours" if hours > 1 else "hourly" if hours else named
     kept = _RETENTION.search(text)
     if kept is not None:
         number, unit = [group for group in kept.groups() if group]
-        value["retention_days"] = int(number) * _DAYS[unit[0].lower()]
+        value["retention_days"] = (_NUMBERS.get(number.lower()) or int(number)) * _DAYS[unit[0].lower()]
     return value

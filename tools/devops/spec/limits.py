@@ -41,12 +41,18 @@ _LATENCY = re.compile(
     r"(\d{1,5}(?:\.\d+)?)\s?(ms|s|sec|seconds?|밀리초|초)(?![a-z])",
     FLAGS,
 )
+_COUNTS = {
+    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "ten": 10,
+    "twelve": 12, "fifteen": 15, "thirty": 30, "한": 1, "두": 2, "세": 3, "네": 4, "하루": 1,
+}  # fmt: skip
 _DURATION = re.compile(
-    r"(?<![\d.])(\d{1,4}(?:\.\d{1,2})?)\s?-?\s?"
+    rf"(?<![\d.\w])(\d{{1,4}}(?:\.\d{{1,2}})?|(?:{'|'.join(_COUNTS)})(?=\s|시))\s?-?\s?(?:working |business )?"
     r"(seconds?|secs?|s|minutes?|mins?|min|m|hours?|hrs?|hr|h|horas?|days?|d|초|분|시간|일)(?![a-z])",
     FLAGS,
 )
-_ZERO = re.compile(r"\s?(?:은|는|of|is|:|=|≤)?\s?0(?![\d.,]|\s?[a-z가-힣])", FLAGS)
+_ZERO = re.compile(r"\s?(?:은|는|of|is|:|=|≤)?\s?(?:0|zero|없음)(?!\d|[.,]\d|\s?[a-z가-힣])", FLAGS)
+_NAMED_AFTER = re.compile(r"\s?[^.;\d()]{0,24}\(\s?$", FLAGS)
+"""A duration before its name: `back in 10 minutes (RTO)`, `15분 안에 복구하고(RTO)`."""
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0, "d": 1440.0, "초": 1 / 60, "분": 1.0, "시": 60.0, "일": 1440.0}
 
 
@@ -93,7 +99,8 @@ def _budget(statement: Statement) -> Iterator[Hit]:
             ok = capped and (hosting or at_home or not _product_text(statement))
         else:
             meant = found("budget.labels", scope.whole) or (at_home and found("rules.month", scope.whole))
-            ok = meant and found("budget.limit", scope.part) and (hosting or at_home)
+            monthly = found("rules.month", scope.whole) and not _product_text(statement)
+            ok = meant and found("budget.limit", scope.part) and (hosting or at_home or monthly)
         if ok:
             value = money(" ".join((*_keys(statement), text)), _MONEY.search(text, match.start()) or match)
             if value["period"] is None and found("rules.month", " ".join((*_keys(statement), scope.whole))):
@@ -117,7 +124,12 @@ def _compliance(statement: Statement) -> Iterator[Hit]:
     for mention in family:
         scope = scope_of(text, mention.start, mention.end)
         rest = scope.whole.replace(text[mention.start : mention.end], " ")
-        if labelled or found("compliance_context", rest) or context_kind(statement) == "excluded":
+        if (
+            labelled
+            or mention.start < statement.body
+            or found("compliance_context", rest)
+            or context_kind(statement) == "excluded"
+        ):
             yield hit("compliance", statement, mention, family)
     none = pattern("rules.no_compliance").search(text)
     if none is not None:
@@ -168,15 +180,22 @@ def _recovery(statement: Statement) -> Iterator[Hit]:
             if zero is not None:
                 yield hit(field, statement, Mention(field, *match.span()), value=0)
                 break
-            duration = _DURATION.search(text, match.end(), min(len(text), match.end() + 44))
+            duration = _named_after(text, match.start()) or _DURATION.search(
+                text, match.end(), min(len(text), match.end() + 44)
+            )
             other = "rto" if field == "rpo" else "rpo"
-            if duration is None or found(f"recovery.{other}", text[match.end() : duration.start()]):
+            if duration is None or found(f"recovery.{other}", text[match.end() : max(match.end(), duration.start())]):
                 continue
             yield _duration_hit(field, statement, duration, PROSE)
             break
 
 
+def _named_after(text: str, at: int) -> re.Match[str] | None:
+    durations = [m for m in _DURATION.finditer(text, max(0, at - 48), at) if _NAMED_AFTER.fullmatch(text[m.end() : at])]
+    return durations[-1] if durations else None
+
+
 def _duration_hit(field: str, statement: Statement, match: re.Match[str], strength: int) -> Hit:
-    minutes = float(match[1]) * _MINUTES[match[2][0].lower()]
+    minutes = float(_COUNTS.get(match[1].lower(), match[1])) * _MINUTES[match[2][0].lower()]
     value = int(minutes) if minutes == int(minutes) else round(minutes, 2)
     return hit(field, statement, Mention(field, match.start(), match.end()), value=value, strength=strength)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from tools.devops.spec.vocabulary import found
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
 _ITEM = re.compile(r"^(\s*)(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
@@ -20,6 +22,11 @@ _TABLE_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-*:?\s*)*\|?\s*$")
 _LABEL = re.compile(
     r"^\s*(?:\[?[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)*-?\d+[a-z]?(?:\.\d+)*\]?\s*(?:\([^)]{0,30}\))?\s*[::.—-]?\s+)?([^::\n]{1,60}?)\s*[::](?=\s|$)"
 )
+_ENTRY = re.compile(r"^\s{0,3}(?:\*\*|__)?[^\s::|.?!>][^::|.?!\n]{0,40}(?:[::](?:\*\*|__)?\s|\s(?:→|->|=>)\s)")
+"""A line of prose that gives one thing its value: `Status: draft`, `Database → RDS`."""
+_ARROW_LABEL = re.compile(r"^\s*([^→\n]{2,40}?)\s(?:→|->|=>)\s(?=[^→\n]{2,}$)")
+_QUESTION = re.compile(r"^\s*(?:\*\*)?(?:Q|질문|문)\s?\d{0,3}\s?[::.)]\s?(?:\*\*)?\s*(.{2,200})$", re.DOTALL)
+_ANSWER = re.compile(r"^\s*(?:[-*]\s)?(?:\*\*)?(?:A|Answer|답변?)\s?\d{0,3}\s?[::.)]\s?(?:\*\*)?(?=\s)")
 _BOLD_LINE = re.compile(r"^\s*(?:>\s*)?(\*\*|__)([^*_]{1,80})\1\s*[::]?\s*$")
 _NUMBERING = re.compile(r"^\s*(?:[\d.]+\)?|[ivxIVX]+\.|[A-Z]\.|§\s?[\d.]+|제?\d+[장절.])\s+")
 _MARKUP = re.compile(r"\*{1,3}|(?<![A-Za-z0-9])_{1,3}|_{1,3}(?![A-Za-z0-9])|^\s*>+|^\s*#{1,6}\s")
@@ -47,7 +54,7 @@ class Statement:
     """One unit of text. `label` is its own key (`Database` in `Database: PostgreSQL`), `body` where the value begins.
 
     `parents` are the labels or texts of enclosing list items, nearest first; `headings` the enclosing headings, nearest
-    first; `column` a table cell's column heading; `row` the other short cells of its row.
+    first; `column` a table cell's column heading; `others` the other cells of its row as (column, text).
     """
 
     text: str
@@ -59,7 +66,12 @@ class Statement:
     parents: tuple[str, ...] = ()
     headings: tuple[str, ...] = ()
     column: str = ""
-    row: tuple[str, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """The other short cells of a table row."""
+        return tuple(text for _, text in self.others if len(text) <= 24)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -101,8 +113,9 @@ def mask(line: str) -> str:
     """`line` with markup, links and identifiers in code spans replaced by spaces; the length never changes."""
     line = _URL.sub(lambda m: " " * len(m.group()), line)
     line = _STRUCK.sub(lambda m: " " * len(m.group()), line)
+    spans = [match.span() for match in _CODE.finditer(line)]
     line = _CODE.sub(_mask_code, line)
-    return _MARKUP.sub(lambda m: " " * len(m.group()), line)
+    return _MARKUP.sub(lambda m: m.group() if any(a <= m.start() < b for a, b in spans) else " " * len(m.group()), line)
 
 
 def _mask_code(match: re.Match[str]) -> str:
@@ -116,7 +129,7 @@ def plain(text: str) -> str:
     return _EDGES.sub("", re.sub(r"\s+", " ", _NUMBERING.sub("", text + " "))).lower()
 
 
-def parse(file: str, text: str, skip: range = range(0)) -> Document:
+def parse(file: str, text: str, skip: Container[int] = ()) -> Document:
     """Split `text` into statements. `skip` are 0-based lines that hold metadata and are no statements."""
     document = Document(file, text.split("\n"))
     _Parser(document, skip).run()
@@ -126,12 +139,13 @@ def parse(file: str, text: str, skip: range = range(0)) -> Document:
 class _Parser:
     """One pass over the lines with the open headings, the open list items and the paragraph being gathered."""
 
-    def __init__(self, document: Document, skip: range) -> None:
+    def __init__(self, document: Document, skip: Container[int]) -> None:
         self.document = document
         self.skip = skip
         self.headings: list[tuple[int, str]] = []
         self.items: list[tuple[int, str]] = []
         self.lead = ""
+        self.question = ""
         self.pending: list[tuple[int, str]] = []
         self.kind = "prose"
         self.at = 0
@@ -165,18 +179,25 @@ class _Parser:
             self._flush()
             self._item(len(item.group(1).expandtabs(4)), line, item.end())
             return
-        if self.pending and (self.kind == "prose" or line[:1].isspace()) and not _BOLD_LINE.match(line):
+        if self.pending and (self.kind == "prose" or line[:1].isspace()) and not self._begins(line):
             self.pending.append((self.at + 1, line))
             return
         self._flush()
         self._prose(line)
+
+    def _begins(self, line: str) -> bool:
+        """Whether a line starts anew within a paragraph: a bold line, a question or answer, one in a run of entries."""
+        if _BOLD_LINE.match(line) or _QUESTION.match(line) or _ANSWER.match(line):
+            return True
+        first = self.pending[0][1]
+        return self.kind == "prose" and _ENTRY.match(line) is not None and _ENTRY.match(first) is not None
 
     def _heading(self, level: int, text: str) -> None:
         while self.headings and self.headings[-1][0] >= level:
             self.headings.pop()
         named = _SECTION_TITLE.match(plain(text)) is not None
         is_title = level == 1 and not self.document.title and not named
-        self.items, self.lead = [], ""
+        self.items, self.lead, self.question = [], "", ""
         self.kind, self.pending = "title" if is_title else "heading", [(self.at + 1, self.document.lines[self.at])]
         self._flush()
         if is_title:
@@ -220,7 +241,7 @@ class _Parser:
             parts.append(mask(line))
             offset += len(parts[-1]) + 1
         text = "\n".join(parts)
-        label = None if kind in ("heading", "title") else _LABEL.match(text)
+        label, named = self._label(text, kind)
         parents = [own for _, own in reversed(self.items)]
         if self.lead and not (kind == "prose" and self.lead == plain(pending[0][1])):
             parents.append(self.lead)
@@ -229,11 +250,29 @@ class _Parser:
             starts=tuple(starts),
             lines=tuple(number for number, _ in pending),
             kind=kind,
-            label="" if not label or _IDENTIFIER.match(label.group(1)) else plain(label.group(1)),
+            label=named,
             body=label.end() if label else 0,
             parents=tuple(parents),
             headings=self._open_headings(),
         )
+
+    def _label(self, text: str, kind: str) -> tuple[re.Match[str] | None, str]:
+        """What names the value of a statement: its key, the side of an arrow, or for an answer the question."""
+        if kind in ("heading", "title"):
+            return None, ""
+        asked = _QUESTION.match(text)
+        if asked is not None:
+            self.question = plain(asked[1])
+            return None, ""
+        answer = _ANSWER.match(text) if self.question else None
+        if answer is not None:
+            return answer, self.question
+        label = _LABEL.match(text)
+        if label is None:
+            label = _ARROW_LABEL.match(text)
+            if label is None or not found("rules.arrow_labels", plain(label[1])):
+                return None, ""
+        return label, "" if _IDENTIFIER.match(label[1]) else plain(label[1])
 
     def _open_headings(self) -> tuple[str, ...]:
         return tuple(text for _, text in reversed(self.headings))
@@ -288,7 +327,7 @@ class _Parser:
                 parents=(self.lead,) if self.lead else (),
                 headings=self._open_headings(),
                 column=header[n] if n < len(header) else "",
-                row=tuple(t.lower() for m, t in enumerate(texts) if m != n and len(t) <= 24),
+                others=tuple((header[m] if m < len(header) else "", t.lower()) for m, t in enumerate(texts) if m != n),
             )
 
 

@@ -7,7 +7,7 @@ and whole numbers stay text, so versions and dates keep their spelling. Aliases 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -58,6 +58,13 @@ class Metadata:
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     span: range = range(0)
+    loose: bool = False
+    """True for a table or lines of prose, in which other facts may stand between the keys of metadata."""
+
+    @property
+    def skip(self) -> Container[int]:
+        """The 0-based lines that are metadata and nothing else."""
+        return {self.lines[key] - 1 for key in self.values if key in _KNOWN} if self.loose else self.span
 
 
 def read_metadata(text: str) -> Metadata:
@@ -135,6 +142,7 @@ def _table(lines: list[str]) -> Metadata:
                 pairs.setdefault(key, mask(lines[m])[slice(*spans[1])].strip())
                 numbers.setdefault(key, m + 1)
         metadata = _normalised(pairs, numbers, range(n, end))
+        metadata.loose = True
         if len(_KNOWN & set(metadata.values)) >= 2:
             metadata.values = {
                 k: _split(k, v) for k, v in metadata.values.items() if k not in ("항목", "field", "속성")
@@ -158,6 +166,7 @@ def _key_lines(lines: list[str]) -> Metadata:
             numbers.setdefault(match[1], n + 1)
     metadata = _normalised(pairs, numbers, range(first, last + 1) if pairs else range(0))
     metadata.values = {k: _split(k, v) for k, v in metadata.values.items()}
+    metadata.loose = True
     return metadata if len(metadata.values) >= 2 else Metadata()
 
 

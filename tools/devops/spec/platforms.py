@@ -17,6 +17,7 @@ _NAME_ONLY = 48
 _OF_DATABASE = re.compile(r"(?:\bDB|데이터베이스)\s?[를는은]?\s?$", FLAGS)
 _CHOOSES = re.compile(r"[을를]\s?(?:선택|채택|사용|이용|쓴)", FLAGS)
 _SHARED_VERB = re.compile(r"에\s?,[^.;]{0,60}(?:배포|호스팅)")
+_ALONE = re.compile(r"[\W_]*(?:only|에만|고정)?[\W_]*", FLAGS)
 _ON = re.compile(r"\bon\s(?:an?\s|the\s)?(?:\w{1,12}\s)?$", FLAGS)
 
 
@@ -26,7 +27,7 @@ def find_platforms(statement: Statement) -> Iterator[Hit]:
     undecided = _undecided(statement)
     if undecided is not None:
         yield undecided
-    choice = alternatives(statement.text, family) if len(family) > 1 else False
+    choice = alternatives(statement.text, family)
     for mention in family:
         scope = scope_of(statement.text, mention.start, mention.end)
         strength = _strength(statement, mention, scope)
@@ -35,7 +36,7 @@ def find_platforms(statement: Statement) -> Iterator[Hit]:
         side = _side(statement, mention, family)
         field = "frontend_platform" if side == "frontend" else "platform"
         judged = hit(field, statement, mention, family, strength=strength)
-        if choice and judged.stance.kind == "stated" and not (side and "/" in statement.text):
+        if mention.start in choice and judged.stance.kind == "stated" and not (side and "/" in statement.text):
             judged = Hit(field, mention.value, mention.start, Stance("open"), strength, mention.generic)
         yield judged
 
@@ -234,14 +235,14 @@ def find_regions(statement: Statement) -> Iterator[Hit]:
         scope = scope_of(text, mention.start, mention.end)
         if labelled and mention.start >= statement.body:
             strength = LABELLED
-        elif _near_region(scope, mention):
+        elif _near_region(scope, mention) or (not mention.generic and _ALONE.fullmatch(text.replace(name, "", 1))):
             strength = PROSE
-        elif mention.generic and _resident(scope, mention):
-            strength, value = WEAK, value | {"implied": True}
+        elif mention.generic and (how := _resident(scope, mention)):
+            strength, value = (PROSE, value) if how == "hosted" else (WEAK, value | {"implied": True})
         else:
             continue
         judged = hit("regions", statement, mention, family, value=value, strength=strength)
-        if alternatives(text, family) and judged.stance.kind == "stated":
+        if mention.start in alternatives(text, family) and judged.stance.kind == "stated":
             judged = Hit("regions", value, mention.start, Stance("open"), strength)
         yield Hit(judged.field, judged.value, judged.start, judged.stance, judged.strength)
 
@@ -270,10 +271,11 @@ def _near_region(scope: Scope, mention: Mention) -> bool:
     return found("hosting.labels", scope.whole) or bool(mentions("platforms", scope.whole))
 
 
-def _resident(scope: Scope, mention: Mention) -> bool:
+def _resident(scope: Scope, mention: Mention) -> str:
+    """`hosted` or `data` when the text says that systems or data are in the place, else ""."""
     before = scope.text[max(scope.sentence[0], mention.start - 90) : mention.start]
     if re.search(r"(?:" + "|".join(words()["residency"][:2]) + r")\s{1,3}(?:the |south |north )?$", before, FLAGS):
-        return True
+        return "hosted" if found("residency_hosted", before[-36:]) else "data"
     after = scope.text[mention.end : min(scope.sentence[1], mention.end + 24)]
     follows = any(pattern("residency_after").match(text) for text in (after, after.lstrip()))
-    return follows and found("residency", scope.whole)
+    return "data" if follows and found("residency", scope.whole) else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.devops.spec.application import derive_application_type, find_application_type
-from tools.devops.spec.claims import BODY, COMPANION, LINKED, PROJECT, WEAK, Claim, Finder, claims_of, resolve
+from tools.devops.spec.claims import BODY, COMPANION, LABELLED, LINKED, PROJECT, WEAK, Claim, Finder, claims_of, resolve
 from tools.devops.spec.configuration import ROOTS, read_configuration
 from tools.devops.spec.database import find_database
 from tools.devops.spec.files import Source, SpecError
@@ -52,7 +52,7 @@ def read_spec(root: Path, spec: str | None = None) -> Spec:
         raise SpecError(f"{source.relative(main)} cannot be read. {' '.join(source.notes[-1:])} Give another SPEC.")
     metadata = read_metadata(text)
     ref = describe(source, main, text, metadata)
-    body = parse(ref.path, text, metadata.span)
+    body = parse(ref.path, text, metadata.skip)
     reading = _Reading(source, [ref.path])
     reading.body(body, metadata)
     reading.companions(main)
@@ -99,7 +99,7 @@ class _Reading:
             return False
         self.files.append(name)
         if path.name not in NO_CLAIMS:
-            self._document(parse(name, text, read_metadata(text).span), rank)
+            self._document(parse(name, text, read_metadata(text).skip), rank)
         return True
 
     def companions(self, main: Path) -> None:
@@ -153,6 +153,10 @@ def _deployment(claims: Iterable[Claim]) -> dict[str, DeploymentField]:
     """Every field, in the fixed order; what fields say together is added: both ends have a home, so both ends exist."""
     claims = list(claims)
     fields = {name: resolve(name, [c for c in claims if c.field == name]) for name in DEPLOYMENT_FIELDS}
+    if fields["application_type"].value in ("library", "cli") and not any(
+        c.strength == LABELLED or c.rank != BODY for c in claims if c.field == "platform"
+    ):
+        fields["platform"] = DeploymentField()  # where it can be used, not where it is hosted
     kind, front, back = (fields[name] for name in ("application_type", "frontend_platform", "platform"))
     if kind.value == "frontend" and kind.evidence and fields["database"].status == "stated" and _only_derived(claims):
         fields["application_type"] = kind = DeploymentField(evidence=kind.evidence)

@@ -86,9 +86,10 @@ def _anchor(statement: Statement) -> tuple[int, int] | None:
             continue
         scope = scope_of(text, *match.span())
         rest = scope.whole.replace(match.group(), " ", 1)
-        if not found("cron.jobs", rest):
+        listed = any(found("cron.headings", key) for key in (statement.label, *statement.near) if key)
+        if not (listed or found("cron.jobs", rest)):
             continue
-        if rhythm is _CLOCK and not (_ZONE.search(scope.whole) or found("rules.it_is", scope.whole)):
+        if rhythm is _CLOCK and not listed and not (_ZONE.search(scope.whole) or found("rules.it_is", scope.whole)):
             continue
         return match.span()
     return None

@@ -9,31 +9,46 @@ from typing import Any
 from tools.devops.spec.claims import LABELLED, PROSE, WEAK, Hit, hit
 from tools.devops.spec.database import used, version_at
 from tools.devops.spec.markdown import Statement
-from tools.devops.spec.stance import Stance, alternatives, context_kind, focused, judge, scope_of
+from tools.devops.spec.stance import Stance, alternatives, context_kind, denied_at, focused, judge, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
-_COUNT_WORDS = r"replicas?|pods?|instances?|tasks?|containers?|레플리카|리플리카|인스턴스|파드|포드|컨테이너"
+_COUNT_WORDS = r"replicas?|pods?|instances?|tasks?|containers?|machines?|dynos?"
+_COUNT_WORDS += r"|레플리카|리플리카|인스턴스|파드|포드|컨테이너|태스크|머신"
 _RANGE = re.compile(
     r"\bbetween\s(\d{1,4})\sand\s(\d{1,4})|"
-    r"(?:min(?:imum)?|최소|at least)\s?[:=]?\s?(\d{1,4})[^.;\n]{0,24}?"
-    r"(?:max(?:imum)?|최대|up to|at most|to)\s?[:=]?\s?(\d{1,4})"
+    r"(?:min(?:imum)?\.?|최소|at least)\s?[:=]?\s?(\d{1,4})[^;\n\d]{0,44}?"
+    r"(?:max(?:imum)?\.?|최대|up to|at most|to)\s?[:=]?\s?(\d{1,4})"
     rf"|(?<![\d.])(\d{{1,4}})\s?(?:[-–~]|to|에서)\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
     rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=]?\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:[-–~]|to)\s?(\d{{1,4}})",
     FLAGS,
 )
 _COUNT = re.compile(
-    rf"(?<![\w.,-])(\d{{1,3}}|two|three|four|five|six|두|세|네)(?:\s|개|대)\s?(?:의\s)?(?:\w{{1,12}}\s)?"
-    rf"(?:{_COUNT_WORDS})(?![-\w]|\s?(?:images?|orchestr|registr))"
+    rf"(?<![\w.,-])(\d{{1,3}}|one|a single|two|three|four|five|six|한|두|세|네)(?:\s|개|대)\s?"
+    rf"(?:의\s)?(?:\w{{1,12}}\s)?(?:{_COUNT_WORDS})(?![-\w]|\s?(?:images?|orchestr|registr))"
     r"|(?:\breplicas?|replica ?count|replicacount"
     r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"
-    r"|(?:인스턴스|레플리카|파드)\s?(?:를|은|는|수)?\s?(?:최소\s?)?(\d{1,3})\s?(?:개|대)",
+    r"|(?:인스턴스|레플리카|파드|태스크|머신)\s?(?:를|은|는|수)?\s?(?:최소\s?)?(\d{1,3})\s?(?:개|대)(?!\s?(?:에서|부터|→|->))",
     FLAGS,
 )
+_LABELLED_COUNT = re.compile(r"\s*(\d{1,3})(?![\d.]|\s?%)", re.ASCII)
 _LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq"})
 """Queues that run on a broker of another name, which may be told elsewhere."""
-_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "두": 2, "세": 3, "네": 4}
-_OWN_WORD = re.compile(r"replica|pod|레플리카|리플리카|파드|포드")
-_AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least", FLAGS)
+_NUMBERS = {
+    "one": 1,
+    "a single": 1,
+    "한": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "두": 2,
+    "세": 3,
+    "네": 4,
+}
+_BALANCERS = (("alb", r"application load"), ("nlb", r"network load"))
+_OWN_COUNT = re.compile(_COUNT_WORDS, FLAGS)
+_AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least|or more|이상", FLAGS)
 
 
 def find_services(statement: Statement) -> Iterator[Hit]:
@@ -43,6 +58,7 @@ def find_services(statement: Statement) -> Iterator[Hit]:
     yield from _queue_in_words(statement)
     for field in ("cdn", "autoscaling", "load_balancing"):
         yield from _capability(statement, field)
+    yield from _scaling_columns(statement)
     yield from _replicas(statement)
 
 
@@ -57,11 +73,11 @@ def _engine(statement: Statement, field: str, path: str) -> Iterator[Hit]:
         inside = labelled and mention.start >= statement.body
         if not inside and not used(statement, mention):
             continue
-        if field == "cache" and _queue_only(statement, mention):
-            continue
         value = _engine_value(statement, mention, family)
         judged = hit(field, statement, mention, family, value=value, strength=LABELLED if inside else PROSE)
-        if len(family) > 1 and alternatives(text, family) and judged.stance.kind == "stated":
+        if field == "cache" and judged.stance.kind != "excluded" and _queue_only(statement, mention):
+            continue
+        if mention.start in alternatives(text, family) and judged.stance.kind == "stated":
             judged = Hit(field, True, mention.start, judged.stance, PROSE)
         yield judged
     yield from _by_label(statement, field)
@@ -100,6 +116,10 @@ def _by_label(statement: Statement, field: str) -> Iterator[Hit]:
     if context_kind(statement) != "excluded" and not found("rules.denial", statement.text):
         return
     subject = "labels.queue_generic" if field == "queue" else "rules.cache_subject"
+    for match in pattern(f"labels.{field}_bare").finditer(statement.text):
+        if context_kind(statement) == "stated" and denied_at(statement.text, *match.span()):
+            yield Hit(field, None, match.start(), Stance("excluded"), PROSE, whole=True)
+            return
     for match in pattern(subject).finditer(statement.text):
         if found(f"labels.{field}_not", statement.text):
             return
@@ -171,9 +191,9 @@ def _capability_value(field: str, statement: Statement, mention: Mention, makers
     if field == "load_balancing":
         word = statement.text[mention.start : mention.end].lower()
         kind = next((k for k in ("alb", "nlb", "elb") if re.search(rf"\b{k}\b", word)), None)
-        kind = kind or ("alb" if re.search(r"application load", statement.text, FLAGS) else None)
+        kind = kind or next((k for k, rx in _BALANCERS if re.search(rx, statement.text, FLAGS)), None)
         return {"kinds": [kind]} if kind else True
-    bounds = _bounds(statement.text)
+    bounds = _bounds(f"{statement.label} {statement.text.strip()}")
     return {"min": bounds[0], "max": bounds[1]} if bounds else True
 
 
@@ -185,12 +205,28 @@ def _bounds(text: str) -> tuple[int, int] | None:
     return (low, high) if 0 <= low <= high else None
 
 
+def _scaling_columns(statement: Statement) -> Iterator[Hit]:
+    """Bounds in two columns of a table: `| Workload | Min pods | Max pods |`."""
+    low, high = statement.text.strip(), dict(statement.others).get(re.sub(r"\bmin(?:imum)?\b", "max", statement.column))
+    counts = _OWN_COUNT.search(statement.column)
+    if counts and statement.column.startswith("min") and low.isdecimal() and high is not None and high.isdecimal():
+        value = {"min": int(low), "max": int(high)}
+        mention = Mention("autoscaling", statement.body, len(statement.text))
+        yield hit("autoscaling", statement, mention, value=value, strength=LABELLED)
+
+
 def _replicas(statement: Statement) -> Iterator[Hit]:
     """How many copies of the application run."""
     text = statement.text
+    labelled = _LABELLED_COUNT.match(text, statement.body) if found("labels.replicas", statement.label) else None
+    if labelled is not None:
+        own = _bounds(f"{statement.label} {text.strip()}")
+        count: Any = {"min": own[0], "max": own[1]} if own else int(labelled[1])
+        yield hit("replicas", statement, Mention("replicas", *labelled.span(1)), value=count, strength=LABELLED)
+        return
     for match in _COUNT.finditer(text):
         scope = scope_of(text, match.start(), match.end())
-        around = " ".join((*statement.keys, scope.part))
+        around = " ".join((*statement.keys, *statement.parents[:1], scope.part, scope.wide))
         word = match.group().lower()
         if found("rules.not_replicas", around) or (
             "replica" not in word and not found("rules.server", around.replace(word, " "))
@@ -199,8 +235,8 @@ def _replicas(statement: Statement) -> Iterator[Hit]:
         counted = next(group for group in match.groups() if group).lower()
         number = _NUMBERS.get(counted) or int(counted)
         bounds = _bounds(scope.whole)
-        value: Any = {"min": bounds[0], "max": bounds[1]} if bounds else number
-        if bounds is None and _AT_LEAST.search(text[max(0, match.start() - 14) : match.end()]):
+        value = {"min": bounds[0], "max": bounds[1]} if bounds else number
+        if bounds is None and _AT_LEAST.search(text[max(0, match.start() - 14) : match.end() + 9]):
             value = {"min": number}
         if number:
             yield hit("replicas", statement, Mention("replicas", match.start(), match.end()), value=value)

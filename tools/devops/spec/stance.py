@@ -31,13 +31,15 @@ _SUBJECTS = tuple(
 _MOVES_ON = re.compile(
     r",|\b(?:to|with|we|it|use|uses|using|is|are|shall|will|chose|choose|deploy)\b", re.IGNORECASE | re.ASCII
 )
+_JUST_NOT = re.compile(r"\bnot(?: be| being| yet)?\s*$", re.IGNORECASE)
 _COMMON = re.compile(r"[,;:]")
 _SHARED = re.compile(r"\b(?:of|for)\b|의 ")
 _OTHER_SPEC = re.compile(r"\s*\[?SPEC-[A-Z0-9]")
 _DELEGATED = re.compile(r"\bSPEC-[A-Z]+(?:-[A-Z0-9]+)*-\d")
 _LISTED = re.compile(r"\s(?:and|or|및|또는)\s|[,/·&、:]|(?<=[가-힣])[와과]\s", re.IGNORECASE)
 _CLAUSE_BREAK = re.compile(
-    r"\s(?:but|whereas|however|while|although)\s|지만\s|\s[—–]\s|하나,\s", re.IGNORECASE | re.ASCII
+    r"\s(?:but|whereas|however|while|although)\s|지만\s|므로\s|(?:이|기|서)\s때문에\s|\s[—–]\s|하나,\s",
+    re.IGNORECASE | re.ASCII,
 )
 _PREPOSITION = re.compile(
     r"\b(?:on|to|in|with|for|by|from|via|of|through|at|is|are|shall|will|must|that|which|using|when|if|during)\b",
@@ -115,7 +117,7 @@ def _clause(text: str, a: int, b: int, start: int, end: int) -> tuple[int, int]:
     for offset in range(a, b):
         char = text[offset]
         depth = max(0, depth + (char == "(") - (char == ")"))
-        if depth == 0 and char in ",、，" and not _thousands(text, offset):
+        if depth == 0 and char in ",、，;" and not _thousands(text, offset):
             borders.append(offset + 1)
     borders += [match.end() for match in _CLAUSE_BREAK.finditer(text, a, b)]
     left = max((border for border in borders if border <= start), default=a)
@@ -157,9 +159,10 @@ def context_kind(statement: Statement) -> Kind:
             return "aside" if wanted == "excluded" and _excluded_tail(statement) else wanted
     if statement.kind in ("item", "cell", "prose") and _about_another_spec(statement):
         return "aside"
-    row = " | ".join(statement.row)
+    columns = (statement.column, *(column for column, _ in statement.others))
+    row = () if any(found("stance.production", column) for column in columns) else statement.row
     for mark in ("excluded", "open"):
-        if any(found(f"row_marks.{mark}", cell) for cell in statement.row if row):
+        if any(found(f"row_marks.{mark}", cell) for cell in row):
             return "excluded" if mark == "excluded" else "undecided"
     return "stated"
 
@@ -189,7 +192,7 @@ def judge(
     if context == "excluded":
         return Stance(_in_exclusions(statement, start, end))
     kind = _sentence_kind(scope, start, end, family, conditions=conditions)
-    if kind == "stated":
+    if kind == "stated" or (kind == "excluded" and context != "stated"):
         kind = context
     if kind in ("stated", "excluded") and found("stance.testing", statement.text):
         kind = "development"
@@ -238,7 +241,7 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
     before = scope.text[scope.clause[0] : start]
     if found("stance.past_before", before) and not found("stance.past_exempt", scope.whole):
         return "past"
-    possible = found("stance.possible", scope.text[scope.sentence[0] : start])
+    possible = found("stance.possible", scope.text[scope.sentence[0] : end + 4])
     hedged = found("stance.example_before", before) or possible
     if hedged or found("stance.future", scope.wide):
         return "open"
@@ -251,6 +254,8 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
 
 def _negated_before(scope: Scope, start: int) -> bool:
     before = scope.text[scope.sentence[0] : start]
+    if _JUST_NOT.search(before):
+        return True
     near = last("stance.negation_near", before)
     if near is not None and _noun_gap(before[near.end() :]):
         return True
@@ -332,9 +337,24 @@ def _in_condition(scope: Scope, start: int, end: int) -> bool:
     return _CONDITION_END.search(scope.text, end, scope.sentence[1]) is not None
 
 
-def alternatives(text: str, family: Sequence[Mention]) -> bool:
-    """Whether two mentions are offered as a choice: `Railway or Vercel`, `Vercel 또는 Netlify`."""
-    return any(_is_choice(text[a.end : b.start]) for a, b in _pairs(family) if a.value != b.value)
+def alternatives(text: str, family: Sequence[Mention]) -> frozenset[int]:
+    """Where mentions offered as a choice start: `Railway or Vercel`, `Vercel 또는 Netlify`, `A, B or C`."""
+    chosen: set[int] = set()
+    exact = [mention for mention in family if mention.generic < 2]
+    for a, b in reversed(list(_pairs(exact if len(exact) > 1 else family))):
+        between = text[a.end : b.start]
+        goes_on = b.start in chosen and between.strip() in (",", "、")
+        if a.value != b.value and (goes_on or _is_choice(between)):
+            chosen |= {a.start, b.start}
+    return frozenset(chosen)
+
+
+def denied_at(text: str, start: int, end: int) -> bool:
+    """Whether the words right beside a mention rule it out: `no cache`, `not use a cache`, `캐시는 두지 않는다`."""
+    return (
+        pattern("stance.directly_before").search(text[max(0, start - 40) : start]) is not None
+        or pattern("stance.directly_after").match(text[end : end + 40]) is not None
+    )
 
 
 def _pairs(family: Sequence[Mention]) -> Iterator[tuple[Mention, Mention]]:
