@@ -16,6 +16,7 @@ USAGE = 2
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("agent.surfaces.run", "take a project through the eight steps"),
+    "repair-ci": ("agent.surfaces.repair_ci", "explain a failed workflow run and repair it, within a limit"),
     "spec": ("agent.surfaces.inspect", "what a SPEC says on deployment, with evidence"),
     "detect": ("agent.surfaces.inspect", "deploy units, stacks, commands, services, platforms"),
     "check": ("agent.surfaces.inspect", "run every gate on what is there; no model"),
@@ -83,8 +84,9 @@ def version() -> str:
 def _command(name: str, arguments: Sequence[str]) -> int:
     module = import_module(COMMANDS[name][0])
     parser = Parser(prog=f"expert-devops {name}", description=COMMANDS[name][1].capitalize() + ".")
-    getattr(module, f"configure_{name}")(parser)
-    outcome: int = getattr(module, name)(parser.parse_args(arguments))
+    function = name.replace("-", "_")
+    getattr(module, f"configure_{function}")(parser)
+    outcome: int = getattr(module, function)(parser.parse_args(arguments))
     return outcome
 
 

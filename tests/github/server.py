@@ -239,8 +239,14 @@ class GitHubServer:
         if rest.endswith("/dispatches"):
             return 204, {}
         if re.fullmatch(r"runs|workflows/[^/]+/runs", rest):
-            wanted = query.get("status", [""])[0]
-            runs = [run for run in self.runs.values() if wanted in ("", run["conclusion"])]
+            wanted = {name: query.get(name, [""])[0] for name in ("status", "branch", "head_sha")}
+            runs = [
+                run
+                for run in reversed(self.runs.values())
+                if wanted["status"] in ("", run["status"], run["conclusion"])
+                and wanted["branch"] in ("", run["head_branch"])
+                and wanted["head_sha"] in ("", run.get("head_sha"))
+            ]
             return 200, {"workflow_runs": runs, "total_count": len(runs)}
         found = re.fullmatch(r"jobs/(\d+)(/logs)?", rest)
         if found and found[2]:

@@ -103,7 +103,7 @@ async def get_job_logs(
     run_id: Annotated[int | None, Field(ge=1, description="A run: every job of it that failed.")] = None,
     tail_lines: Annotated[int, Field(ge=1, le=2000, description="Lines before the last error.")] = 100,
 ) -> ToolResult:
-    """Read the log of one job, or learn why a run failed: failed jobs, steps, errors and the log before them.
+    """Read the log of one job, or learn why a run failed: failed jobs, steps, errors, known causes, the end of the log.
 
     Give either job_id or run_id. Token: Actions, read.
     """

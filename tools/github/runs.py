@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tools.github.causes import Cause, causes_of
 from tools.github.errors import unanswered
 from tools.github.hub import Hub, hub_of
 from tools.github.settings import split_repository
@@ -24,6 +25,7 @@ _KEPT_BYTES = 400_000
 _MOST_BYTES = 100_000_000
 _MOST_LINE = 500
 _MOST_JOBS = 10
+_SEARCHED_LINES = 300  # of the end of a log, for known causes
 _RUN = pick("id name display_title event status conclusion run_attempt head_branch head_sha html_url created_at")
 _JOB = pick("id name status conclusion html_url started_at completed_at")
 
@@ -32,7 +34,8 @@ _JOB = pick("id name status conclusion html_url started_at completed_at")
 class FailedJob:
     """A job that did not succeed. `steps` are the names of the failed ones, `errors` what the log marks as error.
 
-    `log` is its end, up to the last error; `note` says why there is none. All of it is foreign text.
+    `log` is its end, up to the last error; `note` says why there is none. All of it is foreign text. `causes` are the
+    known ones that the log shows.
     """
 
     job: Json
@@ -40,6 +43,7 @@ class FailedJob:
     errors: tuple[str, ...]
     log: str
     note: str = ""
+    causes: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,8 @@ async def _failed_job(hub: Hub, root: str, job: Json, tail_lines: int) -> Failed
         log = await job_log(hub, root, int(job["id"]))
     except ToolError as error:
         return FailedJob(_JOB(job), steps, (), "", note=str(error))
-    return FailedJob(_JOB(job), steps, error_lines(log), log_tail(log, tail_lines))
+    tail = log_tail(log, max(tail_lines, _SEARCHED_LINES))
+    return FailedJob(_JOB(job), steps, error_lines(log), log_tail(log, tail_lines), causes=causes_of(tail))
 
 
 async def job_log(hub: Hub, root: str, job_id: int) -> str:

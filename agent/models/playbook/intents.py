@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.models.playbook.eight_steps import Engineer
+from agent.models.playbook.repairing import is_repair, repair_script
 from agent.models.playbook.script import Reply, Script, Turn
 from agent.models.playbook.siblings import sibling_script
 from agent.models.playbook.words import say
@@ -43,6 +44,8 @@ def script_for(said: str, history: Sequence[Message]) -> Script:
         spec = _SPEC.search(_first_words(history))
         last = [8] if "8" in steps[1] else []
         return Engineer(spec[1] if spec else None, last, language, delegates=False).script()
+    if is_repair(said):
+        return repair_script(said, language)
     if DEMAND in said:
         return _say(lambda: say("no_structure", language))
     if len(history) > 1 and "are still open" in said:
