@@ -38,6 +38,13 @@ def sdk() -> Any:
         return import_module("claude_agent_sdk")
 
 
+@pytest.fixture(scope="session")
+def reference_cli() -> Path:
+    """The program that the same release of the SDK brings in its wheel: what ours is compared with, never a part."""
+    home = separate_environment(f"sdk-{SDK_VERSION}-bundled", [f"claude-agent-sdk=={SDK_VERSION}"])
+    return next(home.glob("lib/python*/site-packages/claude_agent_sdk/_bundled/claude"))
+
+
 @pytest.fixture
 def launcher(tmp_path: Path) -> Path:
     """What a host is given as the path of the command line."""
