@@ -78,7 +78,7 @@ PACKAGES: dict[str, str] = {
 
 # what stands in code or configuration -> service
 _SAYS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (service, re.compile(pattern))
+    (service, re.compile(pattern, re.MULTILINE))
     for service, pattern in (
         (
             "postgres",

@@ -52,6 +52,10 @@ PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
         (".cs", ".fs"),
         re.compile(rf"GetEnvironmentVariable\(\s*\"{_NAME}\"|[cC]onfiguration\[\"([A-Z][A-Z0-9_]{{1,79}})\"\]"),
     ),
+    (
+        ("services.yaml", "doctrine.yaml", "framework.yaml", "messenger.yaml", "mailer.yaml", "cache.yaml"),
+        re.compile(rf"%env\((?:\w{{1,20}}:){{0,4}}{_NAME}\)%"),
+    ),
     ((".ex", ".exs"), re.compile(rf"System\.(?:get_env|fetch_env!?)\(\s*\"{_NAME}\"")),
     ((".prisma",), re.compile(rf"\benv\(\"{_NAME}\"\)")),
     ((".cr",), re.compile(rf"ENV\[\"{_NAME}\"\]")),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tools.devops.project.languages.language import Found, Language, Sign, number, present, version_file
 from tools.devops.project.tree import Folder
 from tools.devops.types import DeployUnit
+
+_UMBRELLA = re.compile(r"\bapps_path:\s*\"([\w./-]{1,80})\"")
 
 
 def detect(folder: Folder) -> Found | None:
     mix = folder.read("mix.exs")
     if not folder.first("mix.exs"):
         return None
+    if any(_UMBRELLA.search(place.read("mix.exs")) for place in folder.above() if place.path != folder.path):
+        return None  # built and released with the umbrella it belongs to
+    mix += "".join(_members(folder, mix))
     packages = set(re.findall(r"\{:(\w+),", mix))
-    app = re.search(r"\bapp:\s*:(\w+)", mix)
+    app = re.search(r"\breleases:\s*\[\s*(\w+):" if _UMBRELLA.search(mix) else r"\bapp:\s*:(\w+)", mix)
     name = app[1] if app else folder.name
     is_phoenix = "phoenix" in packages
     serves = is_phoenix or bool(packages & {"plug_cowboy", "bandit", "cowboy"})
@@ -49,6 +55,15 @@ def detect(folder: Folder) -> Found | None:
     notes = (f"{folder.path}: Elixir {version}, {where}",) if version else ()
     sign = Sign.APP if serves else Sign.RUNS if runs else Sign.TOOLING
     return Found(unit, sign, frozenset(packages), notes)
+
+
+def _members(folder: Folder, mix: str) -> Iterator[str]:
+    """The manifests of the applications an umbrella holds."""
+    umbrella = _UMBRELLA.search(mix)
+    base = f"{folder.prefix}{umbrella[1].strip('/')}/" if umbrella else None
+    for path in sorted(folder.tree.folders):
+        if base and path.startswith(base) and path.count("/") == base.count("/"):
+            yield folder.tree.read(f"{path}/mix.exs")
 
 
 def _migrate(name: str, has_release_module: bool) -> str:
