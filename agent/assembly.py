@@ -27,7 +27,6 @@ from agent.session.journal import JOURNAL, Journal, SessionError, find_session, 
 from agent.session.resume import Restored, restore
 from agent.shelter import Confined
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
-from agent.workflow.siblings import siblings_of_session
 from agent.workflow.written import work_of_session
 from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
@@ -317,9 +316,7 @@ class Setup:
             result = failed(result, "structured_output", reason)
         if self._workflow is None or self._journal is None:
             return result
-        directory = self._journal.directory
-        work = work_of_session(directory, self._workflow.root)
-        return self._workflow.conclude(result, work, siblings_of_session(directory))
+        return self._workflow.conclude(result, work_of_session(self._journal.directory, self._workflow.root))
 
     def finished(self, result: Result) -> None:
         """The last event. A journal that cannot be written any more does not hide the result."""

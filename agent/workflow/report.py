@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.result import Outcome
+from agent.workflow.sources import sources_of_plan
 from agent.workflow.steps import Workflow, load_steps
 from agent.workflow.written import Work
 from tools.devops.platform import platform_of
@@ -96,6 +97,8 @@ def build_report(
         "traceability": _traceability(spec, plan),
         "missing": to_json(project.missing),
         "delegations": to_json(result.delegations),
+        "siblings": list(work.siblings),
+        "sources": [*sources_of_plan(plan), *work.sources],
         "strategy": to_json(plan.strategy),
         "cost": to_json(plan.cost),
         "unsupported": list(plan.unsupported),
@@ -174,6 +177,10 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines += _list(word("not_verified"), report["not_verified"])
     lines += _list(word("siblings"), [_sibling(s, lang) for s in report["siblings"]])
     lines += _list(word("delegations"), [f"{d['to']}: {d['subject']}" for d in report["delegations"]])
+    sources = [
+        f"{s['subject']}: {s['source']}, {s['date']} ({label('source_how', s['how'], lang)})" for s in report["sources"]
+    ]
+    lines += _list(word("sources"), sources)
     lines += _list(word("unsupported"), report["unsupported"])
     told = [text for entry in report["code"] for text in (*entry["unsupported"], *entry["notes"])]
     lines += _list(word("notes"), [*report["notes"], *dict.fromkeys(told)])

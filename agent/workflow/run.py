@@ -110,14 +110,13 @@ class WorkflowRun:
 
         return make_plan(self.root, spec, project, decisions)
 
-    def conclude(self, result: Result, work: Work, siblings: Sequence[Mapping[str, Any]] = ()) -> Result:
-        """The result with its report, `work` and `siblings` in it. A run with steps not closed has not completed."""
+    def conclude(self, result: Result, work: Work) -> Result:
+        """The result with its report, `work` in it. A run with steps not closed has not completed."""
         if self._workflow is None:
             return result
         spec, project = self.read_spec(), self.scan()
         plan = self.plan(spec, project, self._workflow.decisions)
         report = build_report(self.root, spec, project, plan, self._workflow, result, work)
-        report["siblings"] = list(siblings)
         result = replace(result, report=report)
         if not isinstance(result, Completed):
             if (

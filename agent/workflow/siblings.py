@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agent.events import DelegationsAnswered, ToolFinished
-from agent.session.journal import JOURNAL, read_events
+from agent.events import DelegationsAnswered, Event, ToolFinished
 
 _STARTING = frozenset({"Agent", "Delegate"})
 
 
-def siblings_of_session(directory: Path) -> list[dict[str, Any]]:
+def siblings_of(events: Iterable[Event]) -> list[dict[str, Any]]:
     """One entry for each request of the outermost agent that was carried out, here or by an orchestrator, in order.
 
-    What an orchestrator had done elsewhere has no known cost. Raises `SessionError`.
+    What an orchestrator had done elsewhere has no known cost.
     """
     found: list[Mapping[str, Any]] = []
-    for event in read_events(directory / JOURNAL):
+    for event in events:
         if isinstance(event, DelegationsAnswered):
             elsewhere = {"turns": None, "usage": {"cost_usd": None}}
             found += [{**elsewhere, **r, "agent": r["to"], "outcome": r["status"]} for r in event.requests]

@@ -12,6 +12,8 @@ from typing import Any
 
 from agent.events import ToolFinished
 from agent.session.journal import JOURNAL, read_events
+from agent.workflow.siblings import siblings_of
+from agent.workflow.sources import sources_read
 
 
 def files_of(root: Path, data: Mapping[str, Any]) -> list[str]:
@@ -42,18 +44,22 @@ def files_of_session(directory: Path, root: Path) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a session did to files: `states` by path (`written`, `unchanged`, `kept` for one that differs and was left
-    alone), `code` the data of each `InstrumentApp` call.
+    alone), `code` the data of each `InstrumentApp` call; `siblings` what was done for it by others, `sources` the
+    documentation it read.
     """
 
     states: Mapping[str, str] = field(default_factory=dict)
     code: tuple[Mapping[str, Any], ...] = ()
+    siblings: tuple[Mapping[str, Any], ...] = ()
+    sources: tuple[Mapping[str, Any], ...] = ()
 
 
 def work_of_session(directory: Path, root: Path) -> Work:
     """The work of a session with all its siblings. After a dry run nothing is written. Raises `SessionError`."""
     states: dict[str, str] = {}
     code: list[Mapping[str, Any]] = []
-    for event in read_events(directory / JOURNAL):
+    events = list(read_events(directory / JOURNAL))
+    for event in events:
         if not isinstance(event, ToolFinished) or event.tool not in _WRITING or event.block.get("is_error"):
             continue
         told = {"unchanged": "unchanged", "conflict": "kept"}.get(event.data.get("status", ""), "written")
@@ -63,7 +69,7 @@ def work_of_session(directory: Path, root: Path) -> Work:
             earlier = states.get(path)
             states[path] = told if told != "unchanged" or earlier is None else earlier
         code += [event.data] if event.tool == "InstrumentApp" else []
-    return Work(states, tuple(code))
+    return Work(states, tuple(code), tuple(siblings_of(events)), tuple(sources_read(events)))
 
 
 _WRITING = frozenset({"Edit", "InstrumentApp", "NotebookEdit", "Write", "WriteArtifact"})

@@ -14,9 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.api import Agent
 from agent.mcp.client import Servers
 from agent.mcp.pins import Pins
 from agent.mcp.resources import with_servers
+from agent.permissions import Rules
+from agent.result import Completed
+from agent.testing import ScriptedModel, call
+from agent.workflow.report import to_markdown
+from agent.workflow.run import WorkflowRun
 from tests.mcp.peers import stdio
 from tools.docs import DOCS_TOOLS, DocsSettings, query_docs, resolve_library_id, search_packs
 from tools.secrets import Redactor
@@ -200,3 +206,43 @@ async def test_a_configured_context7_takes_the_place_of_the_built_in_one(
         assert backend.asked[0][:2] == ("/api/v2/context", {"query": "deploy", "libraryId": "/vercel/next.js"})
     finally:
         await servers.aclose()
+
+
+# --- cited in the report of a run ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "how"), [(200, "read"), (503, "on_record")])
+async def test_documentation_and_prices_are_cited_with_their_dates(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, how: str
+) -> None:
+    monkeypatch.setenv("CONTEXT7_API_URL", backend.url)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    backend.status = status
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "requirements.txt").write_text("fastapi==0.115.0\n")
+    (root / "main.py").write_text("from fastapi import FastAPI\n\napp = FastAPI()\n")
+    decision = {"name": "platform", "value": "railway", "source": "default", "evidence": "assumed"}
+    asked = [
+        call("mcp__context7__query-docs", libraryId="/railwayapp/docs", query="railway healthcheck"),
+        call("mcp__context7__query-docs", libraryId="nonsense", query="railway healthcheck"),
+    ]
+    close = [call("CompleteStep", step=2, summary="Railway.", decisions=[decision])]
+    rules = Rules.parse(allow=["mcp__context7__query-docs"])
+    agent = Agent(cwd=root, model=ScriptedModel([asked, close, "Done."]), mode="acceptEdits", rules=rules)
+    workflow = WorkflowRun(root=root, steps=(2,))
+    result = await agent.run(workflow.prompt(), workflow=workflow)
+    assert isinstance(result, Completed)
+    assert result.report is not None
+    cited = {source["subject"].split(" ")[0]: source for source in result.report["sources"]}
+    assert set(cited) >= {"railway.ram_usd_per_gb_month", "/railwayapp/docs"}
+    assert "nonsense" not in cited
+    price, read = cited["railway.ram_usd_per_gb_month"], cited["/railwayapp/docs"]
+    assert (price["how"], price["source"]) == ("on_record", "Railway docs, Pricing plans")
+    assert price["date"].startswith("20")
+    assert read["how"] == how
+    assert how == "on_record" or read["date"] == time.strftime("%Y-%m-%d", time.gmtime())
+    english = to_markdown(result.report)
+    korean = to_markdown({**result.report, "language": "ko"})
+    assert f"Railway docs, Pricing plans, {price['date']} (on record, not read again in this run)" in english
+    assert "## 결정의 근거가 된 사실" in korean

@@ -40,7 +40,10 @@ class _Bill:
 
 
 def estimate(project: Project, spec: Spec | None, decisions: Sequence[Decision]) -> Mapping[str, Any]:
-    """`{currency, monthly, items, assumptions, as_of, budget, within_budget, unknown}`; `monthly` None if unknown."""
+    """`{currency, monthly, items, assumptions, as_of, facts, budget, within_budget, unknown}`.
+
+    `monthly` is None if unknown; `facts` are the prices it rests on, each with its date and source.
+    """
     bill = _Bill()
     by_platform: dict[str, list[DeployUnit]] = {}
     for unit in deployable(project):
@@ -62,10 +65,15 @@ def estimate(project: Project, spec: Spec | None, decisions: Sequence[Decision])
         "items": bill.items,
         "assumptions": bill.assumptions,
         "as_of": min((f.as_of for f in bill.used), default=None),
+        "facts": [_cited(found) for found in {found.id: found for found in bill.used}.values()],
         "unknown": sorted(set(bill.absent)),
         "budget": budget,
         "within_budget": None if monthly is None or budget is None else monthly <= budget,
     }
+
+
+def _cited(found: Fact) -> dict[str, Any]:
+    return {"id": found.id, "value": found.value, "as_of": found.as_of, "source": found.source}
 
 
 def _budget(spec: Spec | None) -> float | None:
