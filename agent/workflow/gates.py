@@ -26,6 +26,8 @@ FILE_GATES: Mapping[str, tuple[str, ...]] = {
     "kubernetes": ("kubernetes",),
     "terraform": ("terraform",),
     "sam": ("sam",),
+    "cloudrun": ("cloudrun",),
+    "containerapps": ("containerapps",),
     "workflow": ("workflow",),
     "env_example": ("env_example",),
     "no_secrets": (),

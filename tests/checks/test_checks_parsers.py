@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.devops.checks.cron import shortest_gap_minutes
+from tools.devops.cron import shortest_gap_minutes
 from tools.devops.checks.dockerfile import read_dockerfile
 from tools.devops.checks.dockerignore import Patterns
 from tools.devops.checks.documents import parse_json, parse_toml, parse_yaml

@@ -273,7 +273,7 @@ def test_the_compose_file_of_a_server_has_two_slots_and_one_proxy(samples: dict[
 
 def test_a_cloud_run_revision_starts_without_traffic(samples: dict[str, Any]) -> None:
     sample = samples["fastapi-cloud-run"]
-    service = yaml.safe_load(sample.files("terraform")["cloudrun/orders.yaml"])
+    service = yaml.safe_load(sample.files("cloudrun")["cloudrun/orders.yaml"])
     container = service["spec"]["template"]["spec"]["containers"][0]
     assert container["startupProbe"]["httpGet"]["path"] == "/health"
     assert all("secretKeyRef" in variable["valueFrom"] for variable in container["env"])
@@ -284,7 +284,7 @@ def test_a_cloud_run_revision_starts_without_traffic(samples: dict[str, Any]) ->
 
 def test_a_container_app_keeps_the_old_revision_until_the_new_one_is_proven(samples: dict[str, Any]) -> None:
     sample = samples["monorepo-azure-ko"]
-    files = sample.files("terraform")
+    files = sample.files("containerapps")
     app, worker = (yaml.safe_load(files[f"containerapps/{name}.yaml"])["properties"] for name in ("api", "jobs"))
     assert app["configuration"]["activeRevisionsMode"] == "Multiple"
     assert app["configuration"]["ingress"]["allowInsecure"] is False
@@ -300,12 +300,12 @@ def test_a_worker_is_not_forced_onto_a_platform_for_requests(api: Any, make_samp
     worker = replace(api, kind="worker", start="celery -A app worker", port=None, health_path=None, migrate=None)
     sample = make_sample((worker,), (platform,))
     assert "deploy" not in yaml.safe_load(workflow_of(sample))["jobs"]
-    assert not sample.files("sam", "terraform")
+    assert not sample.files("sam", "terraform", "cloudrun")
     assert sample.plan().notes
 
 
 def test_the_scanners_word_for_azure_means_container_apps(samples: dict[str, Any]) -> None:
-    assert "containerapps/jobs.yaml" in samples["monorepo-azure-ko"].files("terraform")
+    assert "containerapps/jobs.yaml" in samples["monorepo-azure-ko"].files("containerapps")
 
 
 def test_prices_that_are_not_on_record_stay_unknown(samples: dict[str, Any]) -> None:

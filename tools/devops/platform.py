@@ -48,7 +48,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The rules for one platform. `artifacts` empty: portable files only. Texts are keyed `en` and `ko`."""
+    """The rules for one platform. `artifacts` empty: portable files only. Texts are keyed `en` and `ko`.
+
+    `runs` says what there is beside servers: `worker`, `cron` (a command at times), `visit` (a request at times);
+    `makes` which backing services our files create.
+    """
 
     id: str
     name: str
@@ -60,6 +64,8 @@ class Platform:
     suits: Mapping[str, int]
     texts: Mapping[str, Mapping[str, str]]
     provides: str = ""
+    runs: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
     offered: bool = False
     automatic_rollback: bool = False
 
@@ -101,6 +107,8 @@ def platforms() -> Mapping[str, Platform]:
             suits=entry["suits"],
             texts={name: entry[name] for name in texts if name in entry},
             provides=entry.get("provides", ""),
+            runs=tuple(entry["runs"]),
+            makes=tuple(entry["makes"]),
             offered=entry.get("offered", False),
             automatic_rollback=entry.get("automatic_rollback", False),
         )

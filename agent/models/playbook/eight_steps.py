@@ -25,6 +25,8 @@ WRITTEN_IN: Mapping[int, tuple[str, ...]] = {
         "kubernetes",
         "terraform",
         "sam",
+        "cloudrun",
+        "containerapps",
     ),
     5: ("workflow", "dependabot"),
     6: ("env_example", "secrets_doc"),

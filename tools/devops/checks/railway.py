@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tools.devops.checks import dockerfile
-from tools.devops.checks.cron import shortest_gap_minutes
+from tools.devops.cron import shortest_gap_minutes
 from tools.devops.checks.documents import mapping, schema_findings
 from tools.devops.checks.gate import CouldNotRunError, Gate, Linter, Subject, each, readable
 from tools.devops.checks.linters import railway_sdk

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.devops.checks.cron import shortest_gap_minutes
+from tools.devops.cron import shortest_gap_minutes
 from tools.devops.checks.documents import Document, mapping, schema_findings, sequence
 from tools.devops.checks.gate import Gate, Subject, each
 from tools.devops.checks.rules import Rule, Rules

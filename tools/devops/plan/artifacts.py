@@ -1,7 +1,7 @@
 """Which files a project gets, and the requirements each one answers.
 
 Kinds: dockerfile, dockerignore, compose, env_example, workflow, dependabot, railway, railway_json, vercel, netlify,
-kubernetes, sam, terraform, architecture, runbook, secrets_doc, monitoring_doc, handover.
+kubernetes, sam, cloudrun, containerapps, terraform, architecture, runbook, secrets_doc, monitoring_doc, handover.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ _VERCEL = "do-platform-vercel/templates"
 SCHEDULERS = {
     f"{_RAILWAY}/railway.py.j2": "railway",
     f"{_COMMON}/kubernetes/unit.yaml.j2": "kubernetes",
+    f"{_COMMON}/aws-lambda/template.yaml.j2": "aws-lambda",
+    f"{_COMMON}/aws-ecs/service.tf.j2": "aws-ecs",
+    f"{_COMMON}/gcp-cloud-run/job.yaml.j2": "gcp-cloud-run",
+    f"{_COMMON}/azure-container-apps/job.yaml.j2": "azure-container-apps",
 }
 """Templates that hold the schedules of a unit's programs, with their platform."""
 _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -44,6 +48,8 @@ _ANSWERS = {
     "kubernetes": r"kubernetes|k8s|scal|replica|zero.downtime|network polic|쿠버네티스|확장|무중단|복제",
     "sam": r"lambda|serverless|deploy|canary|roll.?back|서버리스|배포|카나리|롤백",
     "terraform": r"terraform|infrastructure|deploy|database|scal|replica|zero.downtime|인프라|배포|확장|무중단|복제",
+    "cloudrun": r"cloud run|deploy|cron|schedul|migrat|canary|roll.?back|배포|예약|마이그레이션|카나리|롤백",
+    "containerapps": r"container app|deploy|cron|schedul|migrat|canary|roll.?back|배포|예약|마이그레이션|카나리|롤백",
     "architecture": r"database|cache|queue|region|availab|sla|budget|cost|scal|데이터베이스|캐시|리전|가용|예산|비용",
     "runbook": r"roll.?back|runbook|backup|restor|recover|incident|rpo|rto|롤백|런북|백업|복구|장애",
     "secrets_doc": r"secret|credential|token|key rotat|시크릿|비밀|자격 증명|토큰",
@@ -62,7 +68,7 @@ def artifacts_of(
         )
         for kind, path, template, unit, why in (
             *_containers(project, spec, units, decisions),
-            *_platforms(project, units, decisions),
+            *_platforms(project, spec, units, decisions),
             *_common(project, units, language),
             *_handovers(units),
         )
@@ -101,7 +107,9 @@ def _containers(
         yield "compose", name, f"{_COMMON}/compose.yaml.j2", ".", "the whole stack on a developer's machine"
 
 
-def _platforms(project: Project, units: Sequence[DeployUnit], decisions: Sequence[Decision]) -> Iterator[Entry]:
+def _platforms(
+    project: Project, spec: Spec | None, units: Sequence[DeployUnit], decisions: Sequence[Decision]
+) -> Iterator[Entry]:
     by_platform: dict[str, list[DeployUnit]] = {}
     for unit in units:
         by_platform.setdefault(platform_for(decisions, unit), []).append(unit)
@@ -126,7 +134,7 @@ def _platforms(project: Project, units: Sequence[DeployUnit], decisions: Sequenc
     if "kubernetes" in by_platform:
         yield from _kubernetes([u for u in by_platform["kubernetes"] if image_of(u)], slugs(project))
     for platform, members in by_platform.items():
-        yield from cloud_files(platform, members, slugs(project))
+        yield from cloud_files(platform, members, slugs(project), spec)
 
 
 def _kubernetes(units: Sequence[DeployUnit], names: dict[str, str]) -> Iterator[Entry]:

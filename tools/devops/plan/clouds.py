@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tools.devops.plan.image import image_of, runtime_of
 from tools.devops.plan.names import joined, serves
+from tools.devops.plan.processes import crons_of, migration_of, workers_of
 from tools.devops.plan.services import service_id
-from tools.devops.types import DeployUnit
+from tools.devops.platform import platform_of
+from tools.devops.types import DeployUnit, Spec
 
 Entry = tuple[str, str, str, str, str]
 """kind, path, template, unit path, why."""
@@ -19,11 +21,8 @@ SERVERS = {"aws-ec2": "infra/ec2", "digitalocean": "infra/droplet"}
 SERVERS_ONLY = frozenset({"aws-lambda", "gcp-cloud-run"})
 """Platforms that run an image only while it answers requests."""
 
-_SERVICE_FILES = {
-    "gcp-cloud-run": ("cloudrun", "service.yaml.j2"),
-    "azure-container-apps": ("containerapps", "app.yaml.j2"),
-}
-"""Platforms that take one declarative file a unit -> its folder and template."""
+_SERVICE_FILES = {"gcp-cloud-run": ("cloudrun", "service"), "azure-container-apps": ("containerapps", "app")}
+"""Platforms that take one declarative file a service or job -> their folder, and the template of a service."""
 
 _FOLDER = "do-workflow-project/templates"
 _HANDLER = re.compile(r"[A-Za-z_][\w/-]*(?:\.[A-Za-z_]\w*)+")
@@ -35,7 +34,9 @@ def lambda_handler(unit: DeployUnit) -> str:
     return unit.entry if known and unit.entry and _HANDLER.fullmatch(unit.entry) else ""
 
 
-def cloud_files(platform: str, units: Sequence[DeployUnit], names: Mapping[str, str]) -> Iterator[Entry]:
+def cloud_files(
+    platform: str, units: Sequence[DeployUnit], names: Mapping[str, str], spec: Spec | None
+) -> Iterator[Entry]:
     """The files `units` need on `platform`; none for a platform that is not one of these."""
     with_image = [unit for unit in units if image_of(unit) and (serves(unit) or platform not in SERVERS_ONLY)]
     if platform == "aws-lambda":
@@ -43,12 +44,23 @@ def cloud_files(platform: str, units: Sequence[DeployUnit], names: Mapping[str, 
     if platform == "aws-ecs" and with_image:
         yield from _ecs(with_image)
     if platform in _SERVICE_FILES:
-        place, template = _SERVICE_FILES[platform]
         for unit in with_image:
-            path = f"{place}/{names[unit.path]}.yaml"
-            yield "terraform", path, f"{_FOLDER}/{platform}/{template}", unit.path, f"{unit.name} as a service"
+            yield from _service(platform, unit, names[unit.path], spec)
     if platform in SERVERS and with_image:
         yield from _server(platform)
+
+
+def _service(platform: str, unit: DeployUnit, name: str, spec: Spec | None) -> Iterator[Entry]:
+    place, service = _SERVICE_FILES[platform]
+    folder = f"{_FOLDER}/{platform}"
+    yield place, f"{place}/{name}.yaml", f"{folder}/{service}.yaml.j2", unit.path, f"{unit.name} as a service"
+    for worker in workers_of(unit, name) if "worker" in platform_of(platform).runs else ():
+        why = f"{worker.name} beside {unit.name}"
+        yield place, f"{place}/{worker.name}.yaml", f"{folder}/{service}.yaml.j2", unit.path, why
+    migration = migration_of(unit, name)
+    for job in (*([migration] if migration else []), *crons_of(unit, name, spec)):
+        why = f"{job.name} runs and ends"
+        yield place, f"{place}/{job.name}.yaml", f"{folder}/job.yaml.j2", unit.path, why
 
 
 def platform_of_file(path: str, template: str) -> str:

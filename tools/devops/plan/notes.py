@@ -10,10 +10,11 @@ from typing import Any
 
 from tools.devops.plan.environment import ignored_names, region_of
 from tools.devops.plan.image import image_of, is_static, runtime_of
-from tools.devops.plan.names import TWO_FROM, deployable, fields, platform_for, serves, stated, uses_image
+from tools.devops.plan.names import TWO_FROM, deployable, fields, platform_for, serves, slug, stated, uses_image
+from tools.devops.plan.processes import gaps
 from tools.devops.plan.schedule import jobs_of, unserved
 from tools.devops.plan.services import services_of, unknown_services
-from tools.devops.platform import fact, platform_of
+from tools.devops.platform import Platform, fact, platform_of
 from tools.devops.types import Decision, DeployUnit, Project, Spec
 
 _SETUP = frozenset({"python", "node", "bun"})
@@ -118,7 +119,18 @@ def _of_unit(unit: DeployUnit, spec: Spec | None, decisions: Sequence[Decision])
             yield "program_without_time", {"unit": unit.name, "command": command}
     if not unit.test:
         yield "no_tests", {"unit": unit.name}
-    if platform.id in ("vercel", "netlify") and (needed := services_of(unit, spec)):
-        yield "vercel_services", {"unit": unit.name, "services": ", ".join(s.id for s in needed)}
+    yield from _beside(unit, spec, platform)
     if runtime_of(unit) not in _SETUP and unit.kind != "static":
         yield "preinstalled", {"unit": unit.name, "stack": unit.language}
+
+
+def _beside(unit: DeployUnit, spec: Spec | None, platform: Platform) -> Iterator[Remark]:
+    """What the unit needs beside its server and the platform, or our files for it, do not give."""
+    if not platform.artifacts:
+        return
+    named = {"unit": unit.name, "platform": platform.name}
+    if needed := [s.id for s in services_of(unit, spec) if s.id not in platform.makes]:
+        key = "vercel_services" if platform.id in ("vercel", "netlify") else "services_elsewhere"
+        yield key, {**named, "services": ", ".join(needed)}
+    for key, processes in gaps(unit, slug(unit.name), platform, spec):
+        yield key, {**named, "processes": processes}

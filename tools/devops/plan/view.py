@@ -19,7 +19,6 @@ from tools.devops.plan.names import (
     deployable,
     direct,
     exec_line,
-    fields,
     joined,
     platform_for,
     replica_range,
@@ -31,20 +30,11 @@ from tools.devops.plan.names import (
     workspace,
 )
 from tools.devops.plan.pipeline import Checks, checks_of
+from tools.devops.plan.processes import Process, Visit, crons_of, fits_lambda, migration_of, visits_of, workers_of
 from tools.devops.plan.regions import regions
-from tools.devops.plan.schedule import jobs_of
 from tools.devops.plan.services import Service, services_for, services_of
 from tools.devops.platform import Platform, facts, platform_of
 from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A further process of a unit: a worker, or a cron job with its `schedule`. `command` is for `sh -c`."""
-
-    name: str
-    command: str
-    schedule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +70,7 @@ class UnitView:
     dev_command: str
     workers: tuple[Process, ...]
     crons: tuple[Process, ...]
+    visits: tuple[Visit, ...]
     checks: Checks
     replicas: tuple[int, int]
 
@@ -95,6 +86,17 @@ class UnitView:
     def runtime_env(self) -> tuple[EnvVar, ...]:
         """What the running code reads from the platform's settings, in name order; PORT is set by the platform."""
         return tuple(v for v in self.env if v.lives_in == "platform" and v.name != "PORT")
+
+    @property
+    def jobs(self) -> tuple[Process, ...]:
+        """What runs and ends: the migration, then the cron jobs."""
+        migration = migration_of(self.unit, self.slug)
+        return (*([migration] if migration else []), *self.crons)
+
+    @property
+    def lambda_jobs(self) -> tuple[Process, ...]:
+        """The cron jobs that AWS Lambda can run."""
+        return tuple(p for p in self.crons if fits_lambda(self.unit, p))
 
     @property
     def handler(self) -> str:
@@ -119,7 +121,7 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
     """The template's variables.
 
     `plan`, `artifact`, `spec`, `project`, `language`, `facts`; `units` (every `UnitView`), `unit` and its `image` (None
-    for a file of the whole project), `by_platform`, `monorepo`; `services`, `env`; `branches`, `main`, `repository`,
+    for a file of the whole project), `process` (of a file about one of the unit's), `by_platform`, `monorepo`; `services`, `env`; `branches`, `main`, `repository`,
     `name`, `domain`; `environment` (of an overlay), `region` (by platform), `cache_mounts`, `host_ports` (by slug);
     `members`, `database`, `cache` (see `_of_platform`);
     `stated` (the SPEC's deployment values) and `requirements` (those that files answer).
@@ -137,6 +139,7 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
         "language": plan.language,
         "units": units,
         "unit": unit,
+        "process": _process(artifact, unit),
         "image": unit.image if unit else None,
         "services": services_for(project, spec),
         "env": plan.env,
@@ -170,6 +173,12 @@ def _of_platform(artifact: ArtifactPlan, units: Sequence[UnitView]) -> dict[str,
         "database": next((s for s in services if s.id in ("postgres", "mysql")), None),
         "cache": next((s for s in services if s.id == "redis"), None),
     }
+
+
+def _process(artifact: ArtifactPlan, unit: UnitView | None) -> Process | None:
+    """The worker or job that `artifact` is about: the one its file is named after."""
+    name = artifact.path.rsplit("/", 1)[-1].split(".")[0]
+    return next((p for p in (*unit.workers, *unit.jobs) if p.name == name), None) if unit else None
 
 
 def _host_ports(units: Sequence[UnitView]) -> dict[str, int]:
@@ -217,8 +226,9 @@ def _unit_view(unit: DeployUnit, name: str, plan: Plan, spec: Spec | None, proje
         migrate=direct(unit.migrate) if unit.migrate else "",
         command=command,
         dev_command=_dev_command(command),
-        workers=_processes(unit.workers, name, port),
-        crons=_processes(jobs_of(unit, spec), name, port),
+        workers=workers_of(unit, name),
+        crons=crons_of(unit, name, spec),
+        visits=visits_of(unit),
         checks=checks_of(unit, spec),
         replicas=replica_range(spec, platform.id),
     )
@@ -228,16 +238,6 @@ def _shared_names(own: Sequence[Service], everyone: Sequence[Service]) -> tuple[
     """The unit's services under the names they have in the whole project."""
     ids = {s.id for s in own}
     return tuple(s for s in everyone if s.id in ids)
-
-
-def _processes(entries: Sequence[Mapping[str, str]], unit: str, port: int) -> tuple[Process, ...]:
-    found = []
-    for n, entry in enumerate(entries, 1):
-        command = fields(entry, "command", "start", "run")
-        if command and not command.startswith("go run"):  # the image holds no compiler
-            name = slug(f"{unit}-{fields(entry, 'name') or n}")
-            found.append(Process(name, exec_line(command, port), fields(entry, "schedule", "cron")))
-    return tuple(found)
 
 
 def _dev_command(command: str) -> str:
