@@ -12,7 +12,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.devops.cron import shortest_gap_minutes
 from tools.devops.checks.dockerfile import read_dockerfile
 from tools.devops.checks.dockerignore import Patterns
 from tools.devops.checks.documents import parse_json, parse_toml, parse_yaml
@@ -22,6 +21,7 @@ from tools.devops.checks.railway_program import parse_program
 from tools.devops.checks.secret_patterns import find_secrets
 from tools.devops.checks.tree import BadFileError, Tree, join
 from tools.devops.checks.vercel import glob_regex
+from tools.devops.cron import shortest_gap_minutes
 from tools.devops.types import Finding
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=200)

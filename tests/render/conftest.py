@@ -151,6 +151,9 @@ NEXT = replace(
 )
 WORKER = {"name": "worker", "command": "celery -A app worker"}
 NIGHTLY = {"name": "nightly", "command": "python -m app.nightly", "schedule": "0 3 * * *"}
+QUEUE = {"name": "queue", "command": "node dist/queue.js"}
+WEEKLY = {"name": "report", "command": "node dist/report.js", "schedule": "30 4 * * MON"}
+VISIT = {"name": "api-digest", "path": "/api/digest", "schedule": "0 6 * * *"}
 
 SAMPLES: dict[str, Sample] = {
     "fastapi-pip-railway": Sample((API,), ("railway",)),
@@ -188,7 +191,9 @@ SAMPLES: dict[str, Sample] = {
     ),
     "node-yarn-kubernetes": Sample((_node("yarn", "package.json", "yarn.lock"),), ("kubernetes",)),
     "node-bun-railway": Sample((_node("bun", "package.json", "bun.lock", start="bun run src/index.ts"),), ("railway",)),
-    "next-vercel": Sample((NEXT,), ("vercel",), spec(regions=[{"name": "ap-northeast-2", "country": "KR"}])),
+    "next-vercel": Sample(
+        (replace(NEXT, cron=(VISIT,)),), ("vercel",), spec(regions=[{"name": "ap-northeast-2", "country": "KR"}])
+    ),
     "next-standalone-kubernetes": Sample((replace(NEXT, output_dir=".next/standalone"),), ("kubernetes",)),
     "next-server-railway": Sample((NEXT,), ("railway",)),
     "spa-netlify": Sample((SPA,), ("netlify",)),
@@ -268,7 +273,7 @@ SAMPLES: dict[str, Sample] = {
         spec("ko", rpo=60, rto=240, compliance=["PIPA"]),
         extra=(Decision("domain", "shop.example.com", "user"), Decision("repository", "Acme/Shop", "project")),
     ),
-    "fastapi-ecs": Sample((replace(API, workers=(WORKER,)),), ("aws-ecs",), spec(replicas=2)),
+    "fastapi-ecs": Sample((replace(API, workers=(WORKER,), cron=(NIGHTLY,)),), ("aws-ecs",), spec(replicas=2)),
     "monorepo-ecs-ko": Sample(
         (
             replace(NODE, path="api", name="api"),
@@ -279,23 +284,31 @@ SAMPLES: dict[str, Sample] = {
         spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
         extra=(Decision("repository", "Acme/Shop", "project"),),
     ),
-    "fastapi-droplet": Sample((replace(API, workers=(WORKER,)),), ("digitalocean",)),
+    "fastapi-droplet": Sample((replace(API, workers=(WORKER,), cron=(NIGHTLY,)),), ("digitalocean",)),
     "monorepo-ec2-ko": Sample(
         (replace(API, path="api", name="api"), replace(NODE, path="shop")),
         ("aws-ec2", "aws-ec2"),
         spec("ko", regions=[{"name": "ap-northeast-2", "country": "KR"}]),
     ),
-    "fastapi-cloud-run": Sample((API,), ("gcp-cloud-run",), spec(sla={"availability": 99.9})),
+    "fastapi-cloud-run": Sample(
+        (replace(API, workers=(WORKER,), cron=(NIGHTLY,)),), ("gcp-cloud-run",), spec(sla={"availability": 99.9})
+    ),
     "monorepo-azure-ko": Sample(
         (
-            replace(NODE, path="api", name="api"),
+            replace(
+                NODE, path="api", name="api", migrate="npx prisma migrate deploy", workers=(QUEUE,), cron=(WEEKLY,)
+            ),
             replace(API, path="jobs", name="jobs", kind="worker", start="celery -A app worker", migrate=None),
         ),
         ("azure-container-apps", "azure"),
         spec("ko", regions=[{"name": "koreacentral", "country": "KR"}]),
     ),
     "two-sites-vercel": Sample((SPA, replace(NEXT, path="site")), ("vercel", "vercel")),
-    "fastapi-lambda": Sample((API,), ("aws-lambda",), extra=(Decision("repository", "Acme/Shop", "project"),)),
+    "fastapi-lambda": Sample(
+        (replace(API, workers=(WORKER,), cron=(NIGHTLY,)),),
+        ("aws-lambda",),
+        extra=(Decision("repository", "Acme/Shop", "project"),),
+    ),
     "handlers-lambda-ko": Sample(
         (
             replace(NODE, path="api", name="api"),

@@ -154,7 +154,9 @@ def test_only_this_repository_and_environment_may_take_the_deploy_role(samples: 
     roles = template["Resources"]
     trust = roles["DeployRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]
     subject = trust["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"]
-    assert subject == {"Sub": "repo:${GitHubRepository}:environment:production"}
+    text, names = subject["Sub"]
+    assert text == "repo:${GitHubRepository}:environment:${Name}"
+    assert names["Name"]["If"] == ["IsProduction", "production", {"Ref": "Environment"}]
     for statement in roles["DeployRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert not any("*" in action for action in actions)
@@ -263,7 +265,7 @@ def test_the_machine_in_ec2_has_no_open_port_but_the_web(samples: dict[str, Any]
 def test_the_compose_file_of_a_server_has_two_slots_and_one_proxy(samples: dict[str, Any]) -> None:
     text = samples["fastapi-droplet"].files("terraform")["infra/droplet/server/compose.yaml"]
     services = yaml.safe_load(text)["services"]
-    assert set(services) == {"caddy", "orders-blue", "orders-green", "orders-worker"}
+    assert set(services) == {"caddy", "orders-blue", "orders-green", "orders-worker", "orders-nightly"}
     assert [name for name, service in services.items() if "ports" in service] == ["caddy"]
     assert services["orders-worker"]["healthcheck"] == {"disable": True}
 

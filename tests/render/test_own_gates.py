@@ -15,7 +15,6 @@ CODE_GAPS = {"json_logging/missing", "health/missing", "railway/health"}
 KNOWN = {
     "django-pdm-railway": {"railway/legacy", "railway/two-owners"},  # a railway.json is there already
     "flask-pipenv-fly": {"consistency/migration-missing"},  # no deploy job for that platform: nothing migrates
-    "fastapi-cloud-run": {"consistency/migration-missing"},  # the job is made by a command of the runbook
     "workspace-kubernetes": {"dockerfile/source-before-lock"},  # a workspace installs from its whole tree
 }
 

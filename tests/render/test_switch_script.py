@@ -18,6 +18,9 @@ CURL = """#!/bin/sh
 echo "curl $*" >> "$CALLS"
 [ -z "$SILENT" ]
 """
+CRONTAB = """#!/bin/sh
+if [ "$1" = -l ]; then cat "$TABLE" 2> /dev/null; else cat > "$TABLE"; fi
+"""
 OLD = "ghcr.io/acme/orders@sha256:" + "a" * 64
 NEW = "ghcr.io/acme/orders@sha256:" + "b" * 64
 
@@ -31,13 +34,14 @@ class Server:
         (root / ".env").write_text("DOMAIN=shop.example.com\n", encoding="utf-8")
         (root / "orders.env").touch()
         (root / "bin").mkdir()
-        for name, text in (("docker", DOCKER), ("curl", CURL)):
+        for name, text in (("docker", DOCKER), ("curl", CURL), ("crontab", CRONTAB)):
             (root / "bin" / name).write_text(text, encoding="utf-8")
             (root / "bin" / name).chmod(0o755)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (self.root / "calls").write_text("", encoding="utf-8")
         env = {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", "CALLS": str(self.root / "calls"), "PAUSE": "0"}
+        env["TABLE"] = str(self.root / "table")
         return subprocess.run(
             [shutil.which("bash") or "bash", str(self.root / "switch.sh"), *arguments],
             env={**env, "UNHEALTHY": "", "SILENT": "", **environment},
@@ -128,3 +132,16 @@ def test_the_script_is_clean_for_shellcheck(server: Server) -> None:
     program = Path(sys.executable).parent / "shellcheck"
     done = subprocess.run([str(program), str(server.root / "switch.sh")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_jobs_start_at_their_times_and_once(server: Server) -> None:
+    table = server.root / "table"
+    table.write_text("@reboot /usr/local/bin/mine\n0 1 * * * old # orders job\n5 5 * * * theirs # shop job\n")
+    for image in (OLD, NEW):
+        assert server.run("deploy", "orders", image).returncode == 0
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["@reboot /usr/local/bin/mine", "5 5 * * * theirs # shop job"]
+    (line,) = lines[2:]
+    assert line.startswith(f"0 3 * * * flock --nonblock {server.root}/.orders-nightly.lock docker compose ")
+    assert line.endswith(" orders-nightly # orders job")
+    assert f"ORDERS_ACTIVE={NEW}" in (server.root / ".env").read_text(encoding="utf-8")

@@ -134,22 +134,55 @@ def test_workflows_are_clean_for_three_linters(sample: Any, tmp_path: Path) -> N
         assert job["timeout-minutes"], name
         if job["permissions"].get("packages") == "write":
             assert name.startswith("build")
-            assert job["if"] == "github.event_name == 'push'"
+            assert job["if"] == "github.event_name != 'pull_request'"
     for uses in re.findall(r"uses: (\S+)", text):
         assert re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", uses)
 
 
-def test_deploys_follow_build_and_test_and_only_from_the_main_branch(sample: Any) -> None:
+def evaluated(expression: str, event: str, branch: str) -> Any:
+    """A workflow expression of `&&`, `||` and `==` for one event: the operators mean what Python's `and`, `or` mean."""
+    code = expression.removeprefix("${{").removesuffix("}}").strip().replace("&&", "and").replace("||", "or")
+    code = code.replace("github.event_name", repr(event)).replace("github.ref", repr(f"refs/heads/{branch}"))
+    return eval(code, {"__builtins__": {}})
+
+
+EVENTS = [
+    ("push", "main", "production"),
+    ("push", "staging", "staging"),
+    ("push", "develop", None),
+    ("pull_request", "main", None),
+    ("workflow_dispatch", "feature", "dev"),
+    ("workflow_dispatch", "main", "production"),
+]
+
+
+def test_deploys_follow_build_and_test_and_choose_their_environment(sample: Any) -> None:
     data = strings_on(sample.files("workflow")[".github/workflows/ci-cd.yml"])
+    assert {"main", "staging"} <= set(data["on"]["push"]["branches"])
     jobs = data["jobs"]
     for name, job in jobs.items():
         if name.startswith("deploy"):
-            assert "github.ref == 'refs/heads/main'" in job["if"]
-            assert job["environment"]["name"] == "production"
+            for event, branch, environment in EVENTS:
+                runs = bool(evaluated(job["if"], event, branch))
+                assert runs == (environment is not None), (event, branch)
+                if runs:
+                    assert evaluated(job["environment"]["name"], event, branch) == environment
             assert job["concurrency"]["cancel-in-progress"] is False
             before = job["needs"]
             assert before in jobs
             assert jobs[before]["needs"].startswith("test") if before.startswith("build") else before.startswith("test")
+
+
+def test_no_deploy_names_one_environment_where_it_serves_three(sample: Any) -> None:
+    text = sample.files("workflow")[".github/workflows/ci-cd.yml"]
+    for job in strings_on(text)["jobs"].values():
+        if "environment" not in job:
+            continue
+        scripts = "\n".join(str(step.get("run", "")) for step in job["steps"])
+        assert not re.search(r"(?<!-)-(prod|staging|dev)\b|/(prod|staging)\b", scripts)
+        if "$STAGE" in scripts:
+            stages = [evaluated(job["env"]["STAGE"], event, branch) for event, branch, _ in EVENTS]
+            assert stages == ["prod", "staging", "dev", "prod", "dev", "prod"]
 
 
 def test_kubernetes_objects_are_strictly_valid(sample: Any) -> None:
@@ -244,10 +277,10 @@ def test_railway_files_evaluate_and_use_known_keys(sample: Any) -> None:
 def test_vercel_and_netlify_files_hold_known_keys(sample: Any) -> None:
     for text in sample.files("vercel").values():
         data = json.loads(text)
-        known = "$schema framework installCommand buildCommand outputDirectory regions rewrites headers git"
+        known = "$schema framework installCommand buildCommand outputDirectory regions rewrites headers git crons"
         assert set(data) <= set(known.split())
     for text in sample.files("netlify").values():
-        assert set(tomllib.loads(text)) <= {"build", "redirects", "headers"}
+        assert set(tomllib.loads(text)) <= {"build", "redirects", "headers", "functions"}
     for text in sample.files("railway_json").values():
         data = json.loads(text)
         assert data["build"]["builder"] == "DOCKERFILE"

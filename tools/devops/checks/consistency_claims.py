@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tools.devops.checks import compose, dockerfile, workflow
+from tools.devops.checks import cloudrun, compose, containerapps, dockerfile, workflow
 from tools.devops.checks.documents import Document, mapping, sequence
 from tools.devops.checks.gate import Subject, lookup, readable
 from tools.devops.checks.kubernetes_model import Manifest, candidates, manifests_in
@@ -46,6 +46,7 @@ def all_claims(subject: Subject) -> list[Claim]:
         *_compose(subject),
         *_workflows(subject),
         *_kubernetes(subject),
+        *_cloud_jobs(subject),
         *_railway(subject),
         *_vercel(subject),
     ]
@@ -145,6 +146,17 @@ def _kubernetes(subject: Subject) -> Iterator[Claim]:
             if MIGRATION.search(command):
                 once = item.kind in ("Job", "CronJob")
                 yield Claim("migration", "job" if once else "start", item.file, line)
+
+
+def _cloud_jobs(subject: Subject) -> Iterator[Claim]:
+    """Migrations as jobs of Cloud Run and Container Apps."""
+    paths = [*cloudrun.select(subject), *containerapps.select(subject)]
+    for path, documents in readable(paths, subject.yaml):
+        for document in documents:
+            body = mapping(document.value)
+            job = body.get("kind") == "Job" or lookup(body, "properties", "configuration", "triggerType")
+            if job and MIGRATION.search(subject.tree.text(path)):
+                yield Claim("migration", "job", path, 1)
 
 
 def _railway(subject: Subject) -> Iterator[Claim]:

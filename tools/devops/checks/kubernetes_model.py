@@ -41,8 +41,8 @@ REMOVED: dict[tuple[str, str], str] = {
 
 _HINT = re.compile(r"^apiVersion:", re.MULTILINE)
 _KIND = re.compile(r"^kind:", re.MULTILINE)
-# Cloud Run's services are in Knative's form, for which no schema is at hand, and never go to a cluster of ours.
-_KNATIVE = re.compile(r"^apiVersion: serving\.knative\.dev/", re.MULTILINE)
+# Cloud Run's services are in Knative's form; the `cloudrun` gate is about them.
+_KNATIVE = re.compile(r"^apiVersion:\s*[\"']?(serving\.knative\.dev|run\.googleapis\.com)/", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tools.devops.checks import dockerfile
-from tools.devops.cron import shortest_gap_minutes
 from tools.devops.checks.documents import mapping, schema_findings
 from tools.devops.checks.gate import CouldNotRunError, Gate, Linter, Subject, each, readable
 from tools.devops.checks.linters import railway_sdk
 from tools.devops.checks.railway_program import Call, parse_program
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import own
+from tools.devops.cron import shortest_gap_minutes
 from tools.devops.types import Finding, Severity
 
 _DOCS = "docs.railway.com"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tools.devops.checks import (
+    cloudrun,
     compose,
     consistency,
+    containerapps,
     dockerfile,
     dockerignore,
     env_example,
@@ -32,6 +34,8 @@ GATES: tuple[Gate, ...] = (
     kubernetes.GATE,
     terraform.GATE,
     sam.GATE,
+    cloudrun.GATE,
+    containerapps.GATE,
     workflow.GATE,
     env_example.GATE,
     no_secrets.GATE,

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tools.devops.cron import shortest_gap_minutes
 from tools.devops.checks.documents import Document, mapping, schema_findings, sequence
 from tools.devops.checks.gate import Gate, Subject, each
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import own
 from tools.devops.checks.tree import folder_of
+from tools.devops.cron import shortest_gap_minutes
 from tools.devops.types import Finding
 
 _DOCS = "vercel.com/docs/project-configuration"

@@ -42,7 +42,7 @@ def cloud_files(
     if platform == "aws-lambda":
         yield from _lambda([*with_image, *(unit for unit in units if lambda_handler(unit))])
     if platform == "aws-ecs" and with_image:
-        yield from _ecs(with_image)
+        yield from _ecs(with_image, any(crons_of(unit, names[unit.path], spec) for unit in with_image))
     if platform in _SERVICE_FILES:
         for unit in with_image:
             yield from _service(platform, unit, names[unit.path], spec)
@@ -83,7 +83,7 @@ def _lambda(units: Sequence[DeployUnit]) -> Iterator[Entry]:
 _ENVIRONMENTS = ("dev", "staging", "prod")
 
 
-def _ecs(units: Sequence[DeployUnit]) -> Iterator[Entry]:
+def _ecs(units: Sequence[DeployUnit], scheduled: bool) -> Iterator[Entry]:
     folder = f"{_FOLDER}/aws-ecs"
     files = {
         "versions": "versions, state and provider",
@@ -94,6 +94,8 @@ def _ecs(units: Sequence[DeployUnit]) -> Iterator[Entry]:
     }
     if {service_id(service) for unit in units for service in unit.services} & {"postgres", "mysql", "redis"}:
         files["data"] = "database and cache, private and encrypted"
+    if scheduled:
+        files["schedules"] = "the times at which jobs start"
     for name, why in files.items():
         yield "terraform", f"infra/{name}.tf", f"{folder}/{name}.tf.j2", ".", why
     for environment in _ENVIRONMENTS:

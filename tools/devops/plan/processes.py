@@ -89,6 +89,8 @@ def gaps(unit: DeployUnit, name: str, platform: Platform, spec: Spec | None) -> 
     left = [process for process in crons if not fits_lambda(unit, process)]
     if platform.id == "aws-lambda" and left:
         yield "no_lambda_cron", _listed(left)
+    if platform.id == "aws-ecs" and (left := [process for process in crons if not process.eventbridge]):
+        yield "no_eventbridge", _listed(left)
     often = [c for c in crons if (shortest_gap_minutes(c.schedule) or 1440) < RAILWAY_MINUTES]
     if platform.id == "railway" and often:
         yield "railway_often", _listed(often)

@@ -94,6 +94,11 @@ class UnitView:
         return (*([migration] if migration else []), *self.crons)
 
     @property
+    def timetable(self) -> str:
+        """The cron jobs as `<five fields> <name>;` each."""
+        return "".join(f"{process.schedule} {process.name};" for process in self.crons)
+
+    @property
     def lambda_jobs(self) -> tuple[Process, ...]:
         """The cron jobs that AWS Lambda can run."""
         return tuple(p for p in self.crons if fits_lambda(self.unit, p))
@@ -121,8 +126,9 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
     """The template's variables.
 
     `plan`, `artifact`, `spec`, `project`, `language`, `facts`; `units` (every `UnitView`), `unit` and its `image` (None
-    for a file of the whole project), `process` (of a file about one of the unit's), `by_platform`, `monorepo`; `services`, `env`; `branches`, `main`, `repository`,
-    `name`, `domain`; `environment` (of an overlay), `region` (by platform), `cache_mounts`, `host_ports` (by slug);
+    for a file of the whole project), `process` (of a file about one of the unit's), `by_platform`, `monorepo`;
+    `services`, `env`; `branches`, `main`, `repository`, `name`, `domain`; `environment` (of an overlay), `region` (by
+    platform), `cache_mounts`, `host_ports` (by slug);
     `members`, `database`, `cache` (see `_of_platform`);
     `stated` (the SPEC's deployment values) and `requirements` (those that files answer).
     """
