@@ -19,7 +19,7 @@ echo "curl $*" >> "$CALLS"
 [ -z "$SILENT" ]
 """
 CRONTAB = """#!/bin/sh
-if [ "$1" = -l ]; then cat "$TABLE" 2> /dev/null; else cat > "$TABLE"; fi
+if [ "$1" = -l ]; then cat "$TABLE" 2> /dev/null; else cat > "$TABLE.new" && mv "$TABLE.new" "$TABLE"; fi
 """
 OLD = "ghcr.io/acme/orders@sha256:" + "a" * 64
 NEW = "ghcr.io/acme/orders@sha256:" + "b" * 64
