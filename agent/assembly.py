@@ -125,7 +125,6 @@ class Setup:
         grant(context, data_root() / "skills")
         context.state["mcp"] = agent.servers
         context.state["github"] = GitHubSettings.from_environment(agent.env)
-        engine = partial(self._engine, cwd, context.scratch, denied)
         for place in agent.directories:
             grant(context, place)
         fresh = {
@@ -134,8 +133,11 @@ class Setup:
         }
         prefix = restored.started.prefix if restored else fresh
         hooks = self._hooks(cwd, directory, context, redactor)
+        unconfined: Callable[[], str] = str
         if agent.sandbox and "Bash" in tools:
-            tools["Bash"] = Confined(tools["Bash"], self.emit)
+            confined = Confined(tools["Bash"], context, self.emit)
+            tools["Bash"], unconfined = confined, confined.missing
+        engine = partial(self._engine, cwd, context.scratch, denied, unconfined)
         calls = CallRunner(tools, context, engine, redactor, self.emit, hooks=hooks)
         only_readable(context, lambda path: _may_read(calls, path))
         talk = Conversation(
@@ -239,7 +241,9 @@ class Setup:
         offered = [a for name, a in known.items() if name != definition.name and (may is None or fold(name) in may)]
         return available | {"Agent": agent_tool(offered)}
 
-    def _engine(self, cwd: Path, scratch: Path, denied: Sequence[str]) -> PermissionEngine:
+    def _engine(
+        self, cwd: Path, scratch: Path, denied: Sequence[str], unconfined: Callable[[], str]
+    ) -> PermissionEngine:
         from agent.permissions import PermissionEngine, Rules
         from tools.github import ALWAYS_ASK
 
@@ -251,6 +255,7 @@ class Setup:
             home=Path.home(),
             directories=(scratch, *self._agent.directories),
             granted_paths=_CI_FILES if self._workflow else (),
+            unconfined=unconfined,
             exact=ALWAYS_ASK | (self._agent.servers.ask if self._agent.servers else frozenset()),
         )
 

@@ -110,7 +110,7 @@ def assemble(
         for name in sorted(names)
     }
     if setting.sandbox and "Bash" in tools:
-        tools["Bash"] = Confined(tools["Bash"], emit)
+        tools["Bash"] = Confined(tools["Bash"], context, emit)
     mode = _mode(agent, parent.calls)
     hooks, remarks = _hooks(parent, agent, agent_id, context)
     calls = CallRunner(

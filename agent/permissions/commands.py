@@ -353,6 +353,12 @@ def _needed_words(words: tuple[Word, ...], name: str) -> tuple[int, str]:
     return 0, name
 
 
+def suggestion(command: str) -> str | None:
+    """The narrowest rule for a command of one part; None where it has more, or no rule should be offered."""
+    parts = parse(command).parts
+    return _suggestion(parts[0]) if len(parts) == 1 and parts[0].words else None
+
+
 def _suggestion(part: Part) -> str | None:
     """The narrowest rule for one part: its words exactly. None where no rule should be offered."""
     words = programs.without_wrappers(part.words)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.permissions import paths, web
-from agent.permissions.commands import Commands
+from agent.permissions.commands import Commands, suggestion
 from agent.permissions.decision import MODES, Decision, Judgement, Language, Mode, conclude, say, strictest
 from agent.permissions.files import Files
 from agent.permissions.rules import FAMILIES, Rule, Rules, wildcard
@@ -48,7 +48,9 @@ class PermissionEngine:
     `cwd` is the session's directory and the anchor of relative path rules; `directories` are further working
     directories. `granted_paths` are globs (as in path rules) that the workflow grants to WriteArtifact alone,
     protected names included. `tools` limits the tools of a child agent (None: all). `exact` names tools that only a
-    rule with their whole name allows, not one for their server. Raises `ValueError` for an unknown mode.
+    rule with their whole name allows, not one for their server. `unconfined` says why no sandbox confines commands
+    here (empty: one does); then only rules a person gives in this session let them run unasked. Raises `ValueError`
+    for an unknown mode.
     """
 
     rules: Rules
@@ -60,6 +62,7 @@ class PermissionEngine:
     language: Language = "en"
     tools: frozenset[str] | None = None
     exact: frozenset[str] = frozenset()
+    unconfined: Callable[[], str] = str
     parent: PermissionEngine | None = None
 
     def __post_init__(self) -> None:
@@ -166,6 +169,16 @@ class PermissionEngine:
         judgement.findings += found.findings
         judgement.allowed_by += found.allowed_by
         judgement.command_class = found.command_class
+        self._no_cage(judgement, command)
+
+    def _no_cage(self, judgement: Judgement, command: str) -> None:
+        """Without a sandbox, rules written for confined commands do not count. What is known harmless still runs."""
+        given = {rule.text for rule in self.rules.allow if rule.source == "session"}
+        if judgement.findings or set(judgement.allowed_by) <= given:
+            return
+        if why := self.unconfined():
+            judgement.ask("no_sandbox", part=command, why=why)
+            self._suggest_last(judgement, suggestion(command))
 
     def _read(self, judgement: Judgement, tool: str, tool_input: Mapping[str, Any], cwd: str) -> None:
         searching = tool in ("Grep", "Glob")

@@ -53,7 +53,7 @@ def configured_agent(
         asker=asker,
         env=os.environ | dict(settings.env),
         hooks=handlers,
-        sandbox=sandbox,
+        sandbox=sandbox and settings.sandbox.get("enabled") is not False,  # only a user's own file can say so
         skills=load_catalogue(places).skills,
         instructions=memory.render(),
         directories=settings.directories,
