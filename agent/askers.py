@@ -47,7 +47,7 @@ class Headless:
 
     async def permission(self, request: PermissionRequest) -> PermissionAnswer:
         rule = f" A rule that would allow it: {request.suggestion}." if request.suggestion else ""
-        return PermissionAnswer("deny", f"{request.reason} Nobody is here to approve it.{rule}")
+        return PermissionAnswer("deny", f"{request.reason} Nobody is here to approve it.{rule}", by="nobody")
 
 
 class Recorded:

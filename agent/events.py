@@ -142,7 +142,10 @@ class ModelAnswered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermissionDecided(Event):
-    """How a call was judged. `by`: `rule`, `person`, `nobody` (no one to ask)."""
+    """How a call was judged. `decision` is what the engine said, `behavior` what came of it, `by` who settled it:
+    `rule`, `hook`, `person`, `nobody` (no one to ask). `part` is the piece of the call that needed a rule, `source`
+    where `rule` stands, `input_digest` the SHA-256 of the input (see `digest_of`).
+    """
 
     type: ClassVar[str] = "permission_decided"
     call_id: str
@@ -152,6 +155,11 @@ class PermissionDecided(Event):
     reason: str
     rule: str | None = None
     command_class: str | None = None
+    decision: str | None = None
+    mode: str | None = None
+    part: str | None = None
+    source: str | None = None
+    input_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.events import Event, Notice, PermissionDecided
-from agent.limits import RepeatGuard
+from agent.limits import RepeatGuard, digest_of
 from agent.result import Denial
 from tools.paths import grant
 from tools.ports import PermissionRequest
@@ -64,8 +64,7 @@ class Judge:
         by, reason = "rule", decision.reason
         behavior: str = decision.behavior
         if behavior == "ask":
-            call, behavior, reason = await self._ask(call, decision)
-            by = "person"
+            call, behavior, reason, by = await self._ask(call, decision)
         allowed = behavior == "allow"
         self.emit(
             PermissionDecided(
@@ -76,6 +75,11 @@ class Judge:
                 reason=reason,
                 rule=decision.rule,
                 command_class=decision.command_class,
+                decision=decision.behavior,
+                mode=self.permissions.mode,
+                part=decision.part,
+                source=self.permissions.source_of(decision.rule),
+                input_digest=digest_of(call.input),
                 agent_id=self.agent_id,
             )
         )
@@ -100,20 +104,22 @@ class Judge:
             call = replace(call, input=outcome.updated_input)
         return call, judge(self.permissions, call.name, call.input, outcome, cwd)
 
-    async def _ask(self, call: Call, decision: Decision) -> tuple[Call, str, str]:
-        """The answer of a hook that stands in for a person, else of the person."""
+    async def _ask(self, call: Call, decision: Decision) -> tuple[Call, str, str, str]:
+        """The answer of a hook that stands in for a person, else of the person: input, behavior, reason, by whom."""
         if self.hooks is not None:
             outcome = await self.hooks.permission_request(call)
             self.note(outcome)
             if outcome.decision in ("allow", "deny"):
-                return self._changed(call, outcome.updated_input, outcome.decision, outcome.reason or decision.reason)
+                reason = outcome.reason or decision.reason
+                return (*self._changed(call, outcome.updated_input, outcome.decision, reason), "hook")
             told = f"{call.name} waits for your permission."
             self.note(await self.hooks.notification(told, "permission_prompt"))
         request = PermissionRequest(call.name, call.input, decision.reason, decision.suggestion, call.id, self.agent_id)
         answer = await self.context.asker.permission(request)
         if answer.behavior == "allow" and answer.rules:
             self._allow_for_session(answer.rules)
-        return self._changed(call, answer.updated_input, answer.behavior, answer.message or decision.reason)
+        changed = self._changed(call, answer.updated_input, answer.behavior, answer.message or decision.reason)
+        return (*changed, answer.by)
 
     def _changed(
         self, call: Call, updated: Mapping[str, Any] | None, behavior: str, reason: str

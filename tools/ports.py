@@ -49,13 +49,17 @@ class PermissionRequest:
 
 @dataclass(frozen=True, slots=True)
 class PermissionAnswer:
-    """The answer. `updated_input` replaces the whole input and is judged again; `rules` are added for the session."""
+    """The answer. `updated_input` replaces the whole input and is judged again; `rules` are added for the session.
+
+    `by` is `nobody` where no one could be asked.
+    """
 
     behavior: Literal["allow", "deny"]
     message: str = ""
     updated_input: Mapping[str, Any] | None = None
     rules: tuple[str, ...] = ()
     interrupt: bool = False
+    by: Literal["person", "nobody"] = "person"
 
 
 class NeedsInput(Exception):  # noqa: N818 - not an error: the run ends by asking its caller
@@ -94,7 +98,7 @@ class NobodyAsks:
         raise NeedsInput(questions)
 
     async def permission(self, request: PermissionRequest) -> PermissionAnswer:
-        return PermissionAnswer("deny", f"Nobody is here to approve this call ({request.reason}).")
+        return PermissionAnswer("deny", f"Nobody is here to approve this call ({request.reason}).", by="nobody")
 
 
 @dataclass(frozen=True, slots=True)

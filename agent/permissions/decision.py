@@ -91,6 +91,8 @@ def conclude(judgement: Judgement, mode: Mode, language: Language) -> Decision:
     # A firm finding is the better explanation: no rule and no mode would change it.
     worst = max(findings, key=lambda finding: (_STRENGTH[finding.behavior], finding.firm))
     reason = say(worst.key, language, **{"part": worst.part or "", **worst.detail})
+    if kind is not None:
+        reason = say("classed", language, reason=reason, kind=kind)
     behavior: Behavior = worst.behavior
     if behavior == "ask" and mode == "dontAsk":
         behavior, reason = "deny", say("dont_ask", language, reason=reason)

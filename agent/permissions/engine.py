@@ -114,6 +114,11 @@ class PermissionEngine:
         """Whether a search may show a result from `path`: Grep and Glob filter what they found with it."""
         return self.decide("Read", {"file_path": path}, cwd=cwd).behavior == "allow"
 
+    def source_of(self, rule: str | None) -> str | None:
+        """Where the rule with this text stands (settings, session, an agent's name), or None."""
+        found = (each.source for each in (*self.rules.deny, *self.rules.ask, *self.rules.allow) if each.text == rule)
+        return next(found, None)
+
     # --- one judge per tool ---
 
     def _decide(self, tool: str, tool_input: Mapping[str, Any], cwd: str) -> Decision:

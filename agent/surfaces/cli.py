@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("agent.surfaces.inspect", "deploy units, stacks, commands, services, platforms"),
     "check": ("agent.surfaces.inspect", "run every gate on what is there; no model"),
     "mcp": ("agent.surfaces.mcp", "serve this agent to MCP clients"),
-    "permissions": ("agent.surfaces.permissions", "explain what a tool call would be decided, and why"),
+    "permissions": ("agent.surfaces.permissions", "what a tool call would be decided and why; what a session decided"),
     "agents": ("agent.surfaces.listing", "agents that are loaded, from where, and what is wrong with them"),
     "skills": ("agent.surfaces.listing", "skill packs that are loaded"),
     "tools": ("agent.surfaces.listing", "tools, their effects and schemas"),
