@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ asyncio.run(main())
 """
 
 
-def run_agent(project: Path, state: Path, *, prefix: list[str]) -> dict[str, object]:
+def run_agent(project: Path, state: Path, *, prefix: list[str]) -> dict[str, Any]:
     argv = [*prefix, sys.executable, "-c", RUN, str(project)]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(state), "EXPERT_DEVOPS_HOME": str(state)}
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
@@ -95,9 +96,9 @@ def test_a_run_on_a_machine_without_namespaces_asks(tmp_path: Path) -> None:
     outer = ["bwrap", "--unshare-user", "--disable-userns", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     prefix = [*outer, "--bind", str(tmp_path), str(tmp_path), "--chdir", here]
     without = run_agent(project, state, prefix=prefix)
-    assert len(without["notices"]) == 1  # type: ignore[arg-type]
+    assert len(without["notices"]) == 1
     assert "No sandbox confines commands here" in str(without["notices"])
-    first, second = without["decided"]  # type: ignore[misc]
+    first, second = without["decided"]
     assert first[0] == "deny"
     assert "No sandbox" in first[1]
     assert second[0] == "allow"  # echo is known harmless
