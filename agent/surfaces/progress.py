@@ -17,6 +17,7 @@ from agent.events import (
     Notice,
     PermissionDecided,
     RetryScheduled,
+    RunFinished,
     RunStarted,
     StepChanged,
     ToolFinished,
@@ -39,8 +40,17 @@ class Progress(Protocol):
 
 
 def describe(event: Event) -> str | None:
-    """One line for an event worth a line of its own, or None."""
+    """One line for an event worth a line of its own, or None. What a child agent does stands after its id."""
+    line = _line(event)
+    return line if line is None or event.agent_id is None else f"  [{event.agent_id}] {line.strip()}"
+
+
+def _line(event: Event) -> str | None:
     match event:
+        case RunStarted(agent_id=str()):
+            return "\n".join([f"started with {event.model}", *(f"  note: {notice}" for notice in event.notices)])
+        case RunFinished(agent_id=str()):
+            return event.status
         case RunStarted():
             resumed = " (resumed)" if event.resumed else ""
             first = f"{event.agent} with {event.model}, session {event.session_id}{resumed}"
@@ -134,7 +144,7 @@ class Live:
             self._console.print(Text(clean(line), style=style))
         match event:
             case ToolStarted():
-                self._doing = event.tool
+                self._doing = event.tool if event.agent_id is None else f"{event.agent_id}: {event.tool}"
             case ToolProgress():
                 self._doing = f"{event.tool}: {event.line[:60]}"
             case ModelEvent():
