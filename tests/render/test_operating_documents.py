@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.render.conftest import API, Sample, spec
@@ -94,6 +94,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=300)
 @given(st.sampled_from(["sla", "cron", "budget", "regions", "rpo", "database_backup", "compliance"]), VALUES)
 def test_any_value_is_said_without_breaking(field: str, value: Any) -> None:
     for language in ("en", "ko"):

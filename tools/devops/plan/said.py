@@ -36,10 +36,10 @@ def _sla(value: Any, korean: bool) -> str:
     if not isinstance(value, Mapping):
         return _plain(value, korean)
     parts = [f"{value['availability']:g} %"] if isinstance(value.get("availability"), int | float) else []
-    latencies = value.get("latency")
-    for item in latencies if isinstance(latencies, list | tuple) else ():
-        if isinstance(item, Mapping) and isinstance(item.get("ms"), int | float):
-            parts.append(f"{item.get('percentile', '')} {item['ms']:g} ms".strip())
+    given = value.get("latency")
+    latencies = [item for item in given if isinstance(item, Mapping)] if isinstance(given, list | tuple) else []
+    known = [item for item in latencies if isinstance(item.get("ms"), int | float)]
+    parts += [f"{item.get('percentile', '')} {item['ms']:g} ms".strip() for item in known]
     return ", ".join(parts)
 
 
