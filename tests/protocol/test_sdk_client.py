@@ -185,6 +185,25 @@ async def test_a_child_agent_is_shown_as_a_task(
     assert messages[-1].num_turns == 2
 
 
+@pytest.mark.parametrize("forward", [False, True])
+async def test_an_agent_the_host_brings_is_started_with_the_usual_tool(
+    sdk: Any, served: Any, options: Any, forward: bool
+) -> None:
+    greeter = sdk.AgentDefinition(description="Greets", prompt="Greet in one sentence.", model="inherit")
+    task = call("Agent", description="a greeting", subagent_type="greeter", prompt="Say hi.", run_in_background=False)
+    server = served([[task], "Hi there.", "DONE."])
+    given = options(server, agents={"greeter": greeter}, allowed_tools=["Agent"], forward_subagent_text=forward)
+    async with sdk.ClaudeSDKClient(given) as client:
+        messages = await turn(client, "Let the greeter greet.")
+    assert "Agent" in messages[0].data["tools"]
+    assert "greeter: Greets" in str(server.requests[0].body["tools"])
+    inner = [m for m in messages if getattr(m, "parent_tool_use_id", None) == "toolu_0001_0" and m.content]
+    texts = [block.text for m in inner for block in m.content if type(block).__name__ == "TextBlock"]
+    assert texts == (["Hi there."] if forward else [])
+    assert "Hi there." in str(results(messages)[-1].content)
+    assert messages[-1].result == "DONE."
+
+
 # --- in-process MCP servers ---
 
 

@@ -112,7 +112,7 @@ def build_agent(
 ) -> Agent:
     """The agent of a session. Raises `DefinitionError` or `UsageProblem` when it cannot be put together."""
     definition = _definition(flags, announced, around)
-    tools, warnings = _tools(flags, definition)
+    tools, warnings = _tools(flags, definition, _agent_tool(flags, announced, around, definition))
     return Agent(
         cwd=flags.directory,
         model=model,
@@ -159,14 +159,30 @@ def _definition(flags: Flags, announced: Announced, around: Surroundings) -> Age
     return definition
 
 
-def _tools(flags: Flags, definition: AgentDefinition) -> tuple[tuple[Tool, ...], Sequence[str]]:
-    """The built-in tools offered, by `--tools` or the agent's own list, and what was named in vain."""
-    pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
+def _agent_tool(
+    flags: Flags, announced: Announced, around: Surroundings, definition: AgentDefinition
+) -> Mapping[str, Tool]:
+    """Claude Code's tool to start agents, where the host brings agents of its own or names the tool."""
+    named = {split_rule(rule)[0] for rule in (*flags.allowed_tools, *(flags.tools or ()))}
+    if not (announced.agents or flags.agents or "Agent" in named):
+        return {}
+    from agent.delegation.tool import agent_tool
+
+    return {"Agent": agent_tool(a for a in around.catalogue.agents.values() if a.name != definition.name)}
+
+
+def _tools(
+    flags: Flags, definition: AgentDefinition, more: Mapping[str, Tool]
+) -> tuple[tuple[Tool, ...], Sequence[str]]:
+    """The built-in tools offered, by `--tools` or the agent's own list, and what was named in vain. `more`: beside
+    those of its own list.
+    """
+    pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS} | dict(more)
     wanted = definition.tools
     if flags.tools is not None:
         wanted = None if flags.tools == ("default",) else flags.tools
     elif wanted is not None and definition.name == load_persona().name:
-        wanted = (*wanted, *PERSONA_GRANTS)
+        wanted = (*wanted, *PERSONA_GRANTS, *more)
     if wanted == ():
         return (), ()
     removed = (*definition.disallowed_tools, *removed_tools(flags))
