@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 MODE = sys.argv[1]
+CANCELLED: list[Any] = []
+"""Ids of calls that the client took back."""
 
 
 def tools() -> list[dict[str, Any]]:
@@ -40,6 +42,8 @@ def call() -> dict[str, Any]:
         return {
             "content": [{"type": "text", "text": text}, {"type": "image", "mimeType": "image/svg+xml", "data": "PHN"}]
         }
+    if MODE == "deferring":
+        return {"content": [{"type": "text", "text": f"{len(CANCELLED)} cancelled"}]}
     if MODE == "environment":
         return {"content": [{"type": "text", "text": json.dumps(dict(os.environ))}]}
     return {"content": [{"type": "text", "text": "hello"}]}
@@ -73,6 +77,13 @@ def main() -> None:
     for line in sys.stdin:
         message = json.loads(line)
         if "id" not in message:
+            if message["method"] == "notifications/cancelled":
+                CANCELLED.append(message["params"]["requestId"])
+            continue
+        if MODE == "deferring" and message["method"] == "tools/call" and not CANCELLED:
+            token = message["params"]["_meta"]["progressToken"]
+            note = {"progressToken": token, "progress": 1, "message": "begun"}
+            say(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": note}))
             continue
         result = answer(message["method"], message.get("params") or {})
         reply = {"result": result} if result is not None else {"error": {"code": -32601, "message": "no such method"}}

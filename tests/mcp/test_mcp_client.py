@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -72,6 +73,19 @@ async def test_a_hanging_call_ends_within_its_time(pins: Pins, tmp_path: Path) -
     async with _started(pins, odd("stuck", "stuck", timeout=0.5), root=tmp_path) as servers:
         with pytest.raises(ToolError, match=r"0\.5 seconds"):
             await _tool(servers, "mcp__stuck__echo").invoke(ToolContext.at(tmp_path), {})
+
+
+async def test_a_call_that_is_cancelled_here_is_cancelled_at_the_server(pins: Pins, tmp_path: Path) -> None:
+    async with _started(pins, odd("deferring", "deferring"), root=tmp_path) as servers:
+        tool, ctx = _tool(servers, "mcp__deferring__echo"), ToolContext.at(tmp_path)
+        begun = asyncio.Event()
+        ctx.progress = lambda _line: begun.set()
+        task = asyncio.create_task(tool.invoke(ctx, {}))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert "1 cancelled" in str((await tool.invoke(ctx, {})).content)
 
 
 async def test_what_a_server_says_is_made_safe(pins: Pins, tmp_path: Path) -> None:
