@@ -194,8 +194,8 @@ class Setup:
         agent = self._agent
         if agent.siblings == "request":
             return self._requests
-        from agent.delegation.child import Setting
-        from agent.delegation.router import Router
+        from agent.delegation.child import Setting, TreeLimits
+        from agent.delegation.router import Router, Tree
 
         def setting() -> Setting:
             return Setting(
@@ -203,11 +203,13 @@ class Setup:
                 pool=available,
                 skills=skills,
                 choose=partial(choose_model, env=agent.env) if isinstance(agent.model, str) else None,
+                model=_override(agent.env),
                 session=directory,
+                instructions=agent.instructions,
                 sandbox=agent.sandbox,
             )
 
-        return Router(setting, elsewhere=self._requests)
+        return Router(setting, Tree(TreeLimits.from_environment(agent.env)), elsewhere=self._requests)
 
     def _with_answers(self, prompt: str, earlier: Path | None) -> str:
         """Take up what the session had asked of others; the prompt, with what came back before it."""
@@ -341,6 +343,12 @@ def _owed(agent: Agent) -> Answer | None:
     from agent.structured import Answer, output_schema
 
     return Answer(output_schema(agent.output))
+
+
+def _override(env: Mapping[str, str]) -> str | None:
+    """The model that Claude Code's variable sets for all child agents."""
+    model = env.get("CLAUDE_CODE_SUBAGENT_MODEL")
+    return model if model and model != "inherit" else None
 
 
 def _may_read(calls: CallRunner, path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from agent.events import Event
 from agent.loop import Conversation
 from agent.models.choose import ModelChoiceError
 from agent.models.port import Model
+from agent.names import fold, select_tools
 from agent.prompt import system_blocks, tool_definitions
 from agent.shelter import Confined
 from agent.skills import Skill, choose_preloaded
@@ -47,6 +48,14 @@ class TreeLimits:
     turns: int = 60
     seconds: float = 1800.0
 
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> TreeLimits:
+        """With Claude Code's variables for nesting and agents at once, where they hold a whole number above 0."""
+        read = {"depth": "CLAUDE_CODE_MAX_SUBAGENT_SPAWN_DEPTH", "at_once": "CLAUDE_CODE_MAX_CONCURRENT_SUBAGENTS"}
+        given = {name: env.get(variable, "") for name, variable in read.items()}
+        known = {name: text for name, text in given.items() if text.isascii() and text.isdigit() and int(text)}
+        return cls(**{name: int(text) for name, text in known.items()})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -54,14 +63,17 @@ class Setting:
 
     `agents` are those that may be started, by canonical name, all of them trusted: their hooks run. `pool` is every
     tool a child may get at most, by name; `sandbox` confines its shell. `choose` makes the model of a name, None where
-    all use their parent's. `session` is the directory of the journal.
+    all use their parent's; `model` overrides what files and calls say. `session` is the directory of the journal,
+    `instructions` are the texts that hold for all agents here (CLAUDE.md and the like).
     """
 
     agents: Mapping[str, AgentDefinition]
     pool: Mapping[str, Tool]
     skills: Mapping[str, Skill] = field(default_factory=dict)
     choose: Callable[[str], Model] | None = None
+    model: str | None = None
     session: Path | None = None
+    instructions: Sequence[str] = ()
     sandbox: bool = True
 
 
@@ -101,7 +113,8 @@ def assemble(
     context = _context(parent.calls.context, agent_id)
     pool = _offered(setting.pool, spawns=spawns, dry_run=bool(context.state.get("dry_run")))
     selection = agent.select_tools(pool)
-    names = [name for name in pool if name in {*selection.names, *grants_of(agent)}]
+    granted = {*selection.names, *grants_of(agent), *_of_servers(agent, pool)}
+    names = [name for name in pool if name in granted]
     written: dict[str, None] = {}
     tools: dict[str, Tool] = {
         name: ClaimingTool(pool[name], claims, agent_id, above, written)
@@ -124,25 +137,25 @@ def assemble(
     )
     only_readable(context, lambda path: calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny")
     skills, missing = choose_preloaded(agent.skills, setting.skills)
-    chosen, own, problems = _model(setting, parent.model, model or agent.model)
+    chosen, own, problems = _model(setting, parent.model, setting.model or model or agent.model)
     talk = Conversation(
         session_id=parent.session_id,
         model=chosen,
-        system=system_blocks(agent, skills, context.root, [situation(parent_name)]),
+        system=system_blocks(agent, skills, context.root, [situation(parent_name), *setting.instructions]),
         tools=tool_definitions(tools.values()),
         calls=calls,
         ledger=share,
         emit=emit,
         prompt=parent.calls.redactor.text(prompt),
         history=list(history),
-        options=parent.options,
+        options={**parent.options, **({"effort": agent.effort} if agent.effort is not None else {})},
         agent_id=agent_id,
         hooks=hooks,
     )
     closing = [chosen.aclose] if own else []
     if hooks is not None and parent.hooks is None:
         closing.append(hooks.aclose)
-    notices = (*agent.warnings, *selection.warnings, *missing, *problems, *remarks)
+    notices = (*agent.warnings, *selection.warnings, *missing, *problems, *remarks, *_not_done(agent))
     return Child(talk, tuple(closing), notices, mode, written)
 
 
@@ -170,6 +183,25 @@ def _offered(pool: Mapping[str, Tool], *, spawns: bool, dry_run: bool) -> dict[s
         for name, tool in pool.items()
         if name not in withheld and not (dry_run and tool.effects & {"writes", "runs"} and name not in _KNOWS_DRY_RUN)
     }
+
+
+def _of_servers(agent: AgentDefinition, pool: Iterable[str]) -> list[str]:
+    """The tools of the MCP servers that the agent's file names, of those that this run has."""
+    servers = [fold(f"mcp__{name}__") for name in agent.mcp_servers if isinstance(name, str)]
+    allowed = select_tools(pool, None, agent.disallowed_tools).names
+    return [tool for tool in allowed if any(fold(tool).startswith(server) for server in servers)]
+
+
+def _not_done(agent: AgentDefinition) -> list[str]:
+    """What the file asks of a child that is not done here: said, not passed over."""
+    asked = {
+        "isolation": agent.isolation is not None and "it works in its caller's directory",
+        "memory": agent.memory is not None and "it keeps no memory of its own",
+        "mcpServers": any(not isinstance(s, str) for s in agent.mcp_servers)
+        and "servers defined in it are not started",
+        "background": agent.background and "its caller waits for it",
+    }
+    return [f"{agent.name}: `{name}` has no effect here: {how}" for name, how in asked.items() if how]
 
 
 def _mode(agent: AgentDefinition, parent: CallRunner) -> Mode:
