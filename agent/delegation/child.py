@@ -197,8 +197,7 @@ def _not_done(agent: AgentDefinition) -> list[str]:
     asked = {
         "isolation": agent.isolation is not None and "it works in its caller's directory",
         "memory": agent.memory is not None and "it keeps no memory of its own",
-        "mcpServers": any(not isinstance(s, str) for s in agent.mcp_servers)
-        and "servers defined in it are not started",
+        "mcpServers": any(not isinstance(s, str) for s in agent.mcp_servers) and "no server is started for it alone",
         "background": agent.background and "its caller waits for it",
     }
     return [f"{agent.name}: `{name}` has no effect here: {how}" for name, how in asked.items() if how]
