@@ -139,7 +139,9 @@ class CallRunner:
             ToolStarted(call_id=call.id, tool=call.name, input=call.input, effects=effects, agent_id=self.agent_id)
         )
         started = time.monotonic()
+        cwd = self.context.cwd
         result = await self._invoke(call, tool)
+        self.judge.ran(call, cwd, result.data.get("exitCode"))
         if self.hooks is not None:
             result = await self._afterwards(call, result, time.monotonic() - started)
         result = self._remark(call, tool, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.events import Event, Notice, PermissionDecided
@@ -16,6 +17,7 @@ from tools.tool import Tool, ToolContext
 if TYPE_CHECKING:
     from agent.hooks import HookOutcome, Hooks
     from agent.permissions import Decision, PermissionEngine
+    from agent.plans import Plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Judge:
     denials: list[Denial] = field(default_factory=list)
     reminders: list[str] = field(default_factory=list)
     repeats: RepeatGuard = field(default_factory=RepeatGuard)
+    _plans: Plans | None = None
     _engine: PermissionEngine | None = None
 
     @property
@@ -61,6 +64,7 @@ class Judge:
     async def permitted(self, call: Call) -> Call | str:
         """The call as it may run (a hook or a person may have changed its input), or the denial the model reads."""
         call, decision = await self._decide(call)
+        decision = self._as_planned(call, decision)
         by, reason = "rule", decision.reason
         behavior: str = decision.behavior
         if behavior == "ask":
@@ -103,6 +107,38 @@ class Judge:
         if outcome.updated_input is not None:
             call = replace(call, input=outcome.updated_input)
         return call, judge(self.permissions, call.name, call.input, outcome, cwd)
+
+    def ran(self, call: Call, cwd: Path, exit_code: object) -> None:
+        """A command ran in `cwd`: if it planned a change of infrastructure, that change may now be made."""
+        if isinstance(exit_code, int) and (plans := self._plans_for(call.input)) is not None:
+            plans.ran(str(call.input["command"]), cwd, self.context.env, exit_code)
+
+    def _as_planned(self, call: Call, decision: Decision) -> Decision:
+        """A change of infrastructure is refused where it differs from the plan shown, asked about where none was."""
+        command = call.input.get("command")
+        if decision.command_class not in ("change", "destroy") or decision.behavior == "deny":
+            return decision
+        plans = self._plans_for(call.input)
+        found = plans.objection(str(command), self.context.cwd, self.context.env) if plans is not None else None
+        if found is None:
+            return decision
+        behavior, reason = found
+        mode = self.permissions.mode
+        if behavior == "ask" and (mode == "bypassPermissions" or decision.rule == f"Bash({command})"):
+            return decision  # a rule that spells the very command stands for a plan
+        if behavior == "ask" and decision.behavior == "ask":
+            reason = f"{decision.reason} {reason}"
+        return replace(decision, behavior="deny" if mode == "dontAsk" else behavior, reason=reason)
+
+    def _plans_for(self, tool_input: Mapping[str, Any]) -> Plans | None:
+        """The plans of this conversation; None for a call that has nothing to do with infrastructure."""
+        if not isinstance(tool_input.get("command"), str):
+            return None
+        if self._plans is None:
+            from agent.plans import Plans
+
+            self._plans = Plans(Path.home(), self.permissions.language)
+        return self._plans
 
     async def _ask(self, call: Call, decision: Decision) -> tuple[Call, str, str, str]:
         """The answer of a hook that stands in for a person, else of the person: input, behavior, reason, by whom."""

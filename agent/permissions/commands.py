@@ -9,7 +9,6 @@ destroyed infrastructure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agent.permissions import forbidden, paths, programs, readonly
@@ -47,6 +46,30 @@ class _Directories:
         self.certain, self.chain = new, part.chain if not part.piped else -1
 
 
+def directories_of(command: str, cwd: str, home: str) -> list[str]:
+    """`cwd` and every directory a `cd` in the command may lead to, in order."""
+    return _directories_of(list_runs(parse(command), home, cwd), cwd, home)
+
+
+def _directories_of(runs: Runs, cwd: str, home: str) -> list[str]:
+    known = [cwd]
+    for run in runs.found:
+        known += _moved(run, known, home)
+    return list(dict.fromkeys(known))
+
+
+def _moved(run: Run, known: list[str], home: str) -> list[str]:
+    if programs.program(run.words[0]) not in ("cd", "pushd") or len(run.words) < 2 or len(known) >= 20:
+        return []
+    found = []
+    for directory in known:
+        try:
+            found.append(paths.locate(run.words[-1].text, directory, home).spelled)
+        except paths.BadPath:
+            continue
+    return found
+
+
 @dataclass(slots=True)
 class Commands:
     """Judges commands for one engine."""
@@ -63,7 +86,7 @@ class Commands:
         self._check_text(command, script)
         runs = list_runs(script, self.files.home, cwd)
         forbidden.check_rules(self.judgement, runs, self.rules, command)
-        places = list(dict.fromkeys([cwd, *self._all_directories(runs, cwd)]))
+        places = _directories_of(runs, cwd, self.files.home)
         forbidden.check_paths(self.judgement, runs, self.files, places)
         forbidden.check_removals(self.judgement, runs, self.files, places)
         self._check_effects(runs)
@@ -84,18 +107,6 @@ class Commands:
             judgement.deny("too_many_parts", limit=str(MAX_PARTS))
         if script.broken:
             judgement.ask("unparsable", firm=True, what=script.broken)
-
-    def _all_directories(self, runs: Runs, cwd: str) -> Iterator[str]:
-        """Every directory a `cd` in the command may lead to, for deny rules and protected names."""
-        known = [cwd]
-        for run in runs.found:
-            if programs.program(run.words[0]) in ("cd", "pushd") and len(run.words) > 1 and len(known) < 20:
-                for directory in list(known):
-                    try:
-                        known.append(paths.locate(run.words[-1].text, directory, self.files.home).spelled)
-                    except paths.BadPath:
-                        continue
-        return iter(known)
 
     # --- infrastructure ---
 

@@ -47,6 +47,13 @@ def _table() -> Mapping[str, Mapping[str, Any]]:
     return table
 
 
+def binding_of(words: tuple[Word, ...]) -> Mapping[str, Any] | None:
+    """How a change by this program is bound to its plan; None where the program has no plan."""
+    spec = _table().get(program(words[0])) if words else None
+    bound = spec.get("bound") if spec else None
+    return cast("Mapping[str, Any] | None", bound)
+
+
 def classify(words: tuple[Word, ...], stdin: str | None = None) -> Effect | None:
     """The effect of a command, or None if its program is no infrastructure tool."""
     if not words or not words[0].literal:
