@@ -15,6 +15,7 @@ from agent.workflow.steps import Workflow, load_steps
 from agent.workflow.written import Work
 from tools.devops.platform import platform_of
 from tools.devops.types import Check, Plan, Project, Spec, to_json
+from tools.devops.wording import in_language
 from tools.labels import group, label
 
 Json = dict[str, Any]
@@ -76,7 +77,7 @@ def build_report(
                 "unit": a.unit,
                 "present": (root / a.path).exists(),
                 "state": work.states.get(a.path, "present" if (root / a.path).exists() else "absent"),
-                "why": a.why,
+                "why": in_language(a.why, plan.language),
             }
             for a in plan.artifacts
         ],
@@ -85,8 +86,8 @@ def build_report(
                 "unit": data["unit"],
                 "added": list(data["added"]),
                 "files": [change["path"] for change in data["changes"]] if data["written"] else [],
-                "unsupported": list(data["unsupported"]),
-                "notes": list(data["notes"]),
+                "unsupported": [in_language(text, plan.language) for text in data["unsupported"]],
+                "notes": [in_language(text, plan.language) for text in data["notes"]],
             }
             for data in work.code
         ],

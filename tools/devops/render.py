@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from tools.devops.platform import PlatformError, action, version
 from tools.devops.types import ArtifactPlan, Plan, Project, Spec
+from tools.devops.wording import in_language
 from tools.resources import data_root
 
 if TYPE_CHECKING:
@@ -332,6 +333,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "comment": comment,
     "glob": glob,
     "plain": plain,
+    "spoken": in_language,
     "words": quote_words,
 }
 
