@@ -26,6 +26,7 @@ from agent.loop import Conversation, compact_now, drive
 from agent.models.port import Model
 from agent.result import Failed, Interrupted, Result
 from agent.session.journal import SessionError
+from agent.session.opening import Opening
 from tools.ports import Asker, DelegationResult
 from tools.tool import Tool
 
@@ -53,7 +54,8 @@ class Agent:
     spawned; `agents` are those besides the built-in ones, trusted ones only. `sitting` is kept by a surface whose
     session lasts for several runs. `output` is a JSON Schema or a pydantic class: the run then completes with a
     `structured_output` that fits it, or does not complete. `readers` see every event as it happens, beside those the
-    environment asks for; they may not block.
+    environment asks for; they may not block. `transcripts` also writes sessions in Claude Code's layout; `store` is
+    where journals are kept, by default the user's own place.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -77,6 +79,8 @@ class Agent:
     sitting: Sitting | None = None
     output: Shape | None = None
     readers: Sequence[Callable[[Event], None]] = ()
+    transcripts: bool = False
+    store: Path | None = None
 
     def start(
         self,
@@ -86,22 +90,27 @@ class Agent:
         session_id: str | None = None,
         workflow: WorkflowRun | None = None,
         delegation_results: Sequence[DelegationResult] = (),
+        opening: Opening | None = None,
+        prompt_id: str | None = None,
     ) -> Run:
         """Begin a run in the current event loop.
 
         `resume` is a session to continue, `session_id` the id of a new one (it must not exist yet); `workflow` demands
         verified steps. `delegation_results` answer requests that the resumed session ended with. Raises `SchemaError`
         for an `output` that is no schema; what else cannot begin (an unknown session, a used id, a result nobody asked
-        for) raises when the run is iterated.
+        for) raises when the run is iterated. `opening` says more on the session than the first two can (a fork, an
+        earlier point); `prompt_id` is the name of the prompt's message.
         """
-        return Run(self, prompt, resume, session_id, workflow, delegation_results)
+        opening = opening or Opening(resume=resume, session_id=session_id)
+        return Run(self, prompt, opening, workflow, delegation_results, prompt_id=prompt_id)
 
-    def compact(self, session: str, instructions: str = "") -> Run:
+    def compact(self, session: str | Opening, instructions: str = "") -> Run:
         """Begin to summarise a session's conversation, which then goes on from there. The run `Failed` if it cannot be.
 
         `instructions` say what the summary must hold above all.
         """
-        return Run(self, instructions, session, None, None, work=compact_now)
+        opening = session if isinstance(session, Opening) else Opening(resume=session)
+        return Run(self, instructions, opening, work=compact_now)
 
     async def run(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
         """Run to the end and return the result."""
@@ -121,19 +130,19 @@ class Run:
         self,
         agent: Agent,
         prompt: str,
-        resume: str | None,
-        session_id: str | None,
-        workflow: WorkflowRun | None,
+        opening: Opening,
+        workflow: WorkflowRun | None = None,
         results: Sequence[DelegationResult] = (),
+        prompt_id: str | None = None,
         work: Callable[[Conversation], Awaitable[Result]] = drive,
     ) -> None:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._result: Result | None = None
-        self.session_id = session_id or ""
+        self.session_id = opening.session_id or ""
         self.talk: Conversation | None = None
         self._work = work
         setup = Setup(agent, workflow, self._queue.put_nowait, results)
-        self._task = asyncio.ensure_future(self._drive(setup, prompt, resume))
+        self._task = asyncio.ensure_future(self._drive(setup, prompt, opening, prompt_id))
         self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
 
     @property
@@ -157,10 +166,10 @@ class Run:
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _drive(self, setup: Setup, prompt: str, resume: str | None) -> None:
+    async def _drive(self, setup: Setup, prompt: str, opening: Opening, prompt_id: str | None) -> None:
         try:
             await setup.servers_ready()
-            talk = setup.conversation(prompt, resume, self.session_id)
+            talk = setup.conversation(prompt, opening, prompt_id)
             self.session_id, self.talk = talk.session_id, talk
             try:
                 result = await self._work(talk)

@@ -15,16 +15,19 @@ from agent.budget import Ledger
 from agent.calls import CallRunner
 from agent.definition import builtin_agents, load_persona
 from agent.delegation.requests import Requests
-from agent.events import DelegationsAnswered, Event, RunFinished, RunStarted, StepChanged
+from agent.events import DelegationsAnswered, Event, Notice, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation
 from agent.models.choose import choose_model
 from agent.names import fold
 from agent.observers import Reader, observers
 from agent.prompt import system_blocks, system_fragment, tool_definitions
+from agent.recording import Recording
 from agent.result import Outcome, Refused, Result, failed
-from agent.session.journal import JOURNAL, Journal, SessionError, find_session, new_session_id, session_directory
-from agent.session.resume import Restored, restore
+from agent.session.journal import JOURNAL, SessionError
+from agent.session.opening import Opening, open_session
+from agent.session.resume import Restored
+from agent.session.transcript import transcript_path
 from agent.shelter import Confined
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.workflow.written import work_of_session
@@ -67,7 +70,7 @@ class Setup:
         self._requests = Requests()
         self._workflow = workflow
         self._show = show
-        self._journal: Journal | None = None
+        self._recording: Recording | None = None
         self._delegator: Requests | Router = Requests()
         self._answer = _owed(agent)
         self._readers: list[Reader] = [*agent.readers]
@@ -78,10 +81,11 @@ class Setup:
         return self._agent.sitting
 
     def emit(self, event: Event) -> None:
-        """Journal first, then show: what a surface has seen is on disk."""
-        if self._journal is not None:
-            self._journal.record(event)
+        """Write first, then show: what a surface has seen is on disk."""
+        problem = self._recording.write(event) if self._recording is not None else None
         self._tell(event)
+        if problem is not None:
+            self.emit(Notice(level="warning", text=problem))
 
     def _tell(self, event: Event) -> None:
         for read in self._readers:
@@ -93,17 +97,16 @@ class Setup:
         if self._agent.servers is not None:
             await self._agent.servers.start()
 
-    def conversation(self, prompt: str, resume: str | None, session_id: str) -> Conversation:
+    def conversation(self, prompt: str, opening: Opening, prompt_id: str | None = None) -> Conversation:
         agent = self._agent
         cwd = Path(agent.cwd).resolve()
-        restored = restore(find_session(resume, cwd)) if resume else None
-        self.session_id = restored.session_id if restored else session_id or new_session_id()
-        directory = restored.directory if restored else session_directory(cwd, self.session_id)
-        if restored is None and (directory / JOURNAL).exists():
-            raise SessionError(f"The session {self.session_id} exists already. Continue it with --resume.")
-        prompt = self._with_answers(prompt, directory if restored else None)
+        opened = open_session(opening, cwd, agent.env, agent.store)
+        restored, directory = opened.restored, opened.directory
+        self.session_id = opened.session_id
+        prompt = self._with_answers(prompt, directory if restored is not None and not opened.copied else None)
         redactor = Redactor.from_environment(agent.env)
-        self._journal = Journal(directory, redactor)
+        transcript = transcript_path(cwd, self.session_id, agent.env) if agent.transcripts else None
+        self._recording = Recording(opened, cwd, redactor, transcript)
         found, unobserved = observers(os.environ, redactor)
         self._readers += found
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
@@ -131,8 +134,8 @@ class Setup:
             "system": system_blocks(agent.definition, skills, cwd, [*self._briefs(), *agent.instructions]),
             "tools": tool_definitions(tools.values()),
         }
-        prefix = restored.started.prefix if restored else fresh
-        hooks = self._hooks(cwd, directory, context, redactor)
+        prefix = restored.started.prefix if restored is not None and restored.started is not None else fresh
+        hooks = self._hooks(cwd, transcript or directory / JOURNAL, context, redactor)
         unconfined: Callable[[], str] = str
         if agent.sandbox and "Bash" in tools:
             confined = Confined(tools["Bash"], context, self.emit)
@@ -149,33 +152,34 @@ class Setup:
             ledger=Ledger(agent.limits, agent.definition.name),
             emit=self.emit,
             prompt=redactor.text(prompt),
+            prompt_id=prompt_id,
             hooks=hooks,
             answer=self._answer,
         )
         served = agent.servers.notices if agent.servers is not None else ()
         notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served, *unobserved]
-        self.emit(
-            RunStarted(
-                session_id=self.session_id,
-                model=model.id,
-                agent=agent.definition.name,
-                cwd=str(cwd),
-                tools=sorted(tools),
-                mode=agent.mode,
-                prefix=prefix,
-                workflow=self._workflow.options() if self._workflow else None,
-                resumed=restored is not None,
-                notices=notices,
-            )
+        started = RunStarted(
+            session_id=self.session_id,
+            model=model.id,
+            agent=agent.definition.name,
+            cwd=str(cwd),
+            tools=sorted(tools),
+            mode=agent.mode,
+            prefix=prefix,
+            workflow=self._workflow.options() if self._workflow else None,
+            resumed=restored is not None,
+            notices=notices,
         )
+        self._recording.begin(started)
+        self._tell(started)
         self._note_answers()
         if not isinstance(self._delegator, Requests):
             self._delegator.serve(talk, agent.definition)
         if self._workflow is not None:
             self._attach(self._workflow, talk, context, restored, asker)
         if restored is not None:
-            _take_over(talk, restored)
-            carried.load(context, directory)
+            _take_over(talk, restored, "fork" if opened.forked_from else "resume")
+            carried.load(context, restored.directory)
         if agent.sitting is not None:
             talk.begins = agent.sitting.begins(self.session_id, talk.begins if restored else None)
             if talk.begins is None:
@@ -261,14 +265,14 @@ class Setup:
             exact=ALWAYS_ASK | (self._agent.servers.ask if self._agent.servers else frozenset()),
         )
 
-    def _hooks(self, cwd: Path, directory: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
+    def _hooks(self, cwd: Path, transcript: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
         if not self._agent.hooks:
             return None
         from agent.hooks import HookRunner, Hooks
 
         common = {
             "session_id": self.session_id,
-            "transcript_path": str(directory / JOURNAL),
+            "transcript_path": str(transcript),
         }
         handlers = tuple(self._agent.hooks)
         runner = HookRunner(handlers=handlers, root=cwd, scratch=context.scratch, redactor=redactor)
@@ -321,9 +325,9 @@ class Setup:
         if self._answer is not None and not self._answer.given and isinstance(result, Refused) and result.by == "hook":
             reason = f"A hook stopped the run before there was a structured answer: {result.reason}"
             result = failed(result, "structured_output", reason)
-        if self._workflow is None or self._journal is None:
+        if self._workflow is None or self._recording is None:
             return result
-        return self._workflow.conclude(result, work_of_session(self._journal.directory, self._workflow.root))
+        return self._workflow.conclude(result, work_of_session(self._recording.directory, self._workflow.root))
 
     def finished(self, result: Result) -> None:
         """The last event. A journal that cannot be written any more does not hide the result."""
@@ -332,8 +336,9 @@ class Setup:
             self.emit(event)
         except SessionError:
             self._tell(event)
-        if self._journal is not None:
-            self._journal.close()
+        if self._recording is not None:
+            self._recording.close()
+            self._recording = None
 
 
 def _owed(agent: Agent) -> Answer | None:
@@ -375,8 +380,8 @@ async def release(talk: Conversation, sitting: Sitting | None) -> None:
         await shell(context).aclose()
 
 
-def _take_over(talk: Conversation, restored: Restored) -> None:
-    talk.begins = "resume"
+def _take_over(talk: Conversation, restored: Restored, why: str) -> None:
+    talk.begins = why
     talk.history.extend(restored.history)
     talk.settled = restored.settled
     talk.turn = restored.turns

@@ -99,6 +99,14 @@ class HistoryCompacted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRewound(Event):
+    """The history ends with its first `kept` messages again; what came after them is left out from here on."""
+
+    type: ClassVar[str] = "history_rewound"
+    kept: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnStarted(Event):
     type: ClassVar[str] = "turn_started"
     turn: int

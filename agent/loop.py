@@ -24,6 +24,7 @@ from agent.events import (
     MessageAdded,
     Notice,
     TurnStarted,
+    new_uuid,
 )
 from agent.models.port import ERROR_NAMES, Model, ModelError
 from agent.result import (
@@ -66,10 +67,10 @@ class StopGuard(Protocol):
 class Conversation:
     """One agent's conversation: its model, its frozen prefix, its history and whoever takes part.
 
-    `prompt` is what starts or continues it. `emit` receives every event (the journal is behind it). `settled` holds
-    results for calls a crash left open. `begins` is why the session begins with this run, None when it goes on;
-    `exported` is what its hooks then export to shell commands. `answer` is the structured answer that is owed. `recap`
-    tells what a workflow must not forget.
+    `prompt` is what starts or continues it, `prompt_id` its message's name. `emit` receives every event (the journal is
+    behind it). `settled` holds results for calls a crash left open. `begins` is why the session begins with this run,
+    None when it goes on; `exported` is what its hooks then export to shell commands. `answer` is the structured answer
+    that is owed. `recap` tells what a workflow must not forget.
     """
 
     session_id: str
@@ -80,6 +81,7 @@ class Conversation:
     ledger: Ledger
     emit: Callable[[Event], None]
     prompt: str = ""
+    prompt_id: str | None = None
     history: list[Json] = field(default_factory=list)
     settled: Mapping[str, Json] = field(default_factory=dict)
     guard: StopGuard | None = None
@@ -94,11 +96,11 @@ class Conversation:
     window: Window = field(default_factory=Window)
     recap: Callable[[], str] | None = None
 
-    def append(self, role: str, content: str | list[Json]) -> None:
+    def append(self, role: str, content: str | list[Json], uuid: str | None = None) -> None:
         """Add a message to the history, for good."""
         message = {"role": role, "content": content}
         self.history.append(message)
-        self.emit(MessageAdded(message=message, agent_id=self.agent_id))
+        self.emit(MessageAdded(message=message, uuid=uuid or new_uuid(), agent_id=self.agent_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,10 @@ async def _begin(talk: Conversation) -> None:
     text = [{"type": "text", "text": talk.prompt}] if talk.prompt else []
     if open_calls(talk.history):
         results = await talk.calls.run(talk.history[-1]["content"], {}, talk.settled)
-        talk.append("user", [*results, *text, *reminders])
+        talk.append("user", [*results, *text, *reminders], talk.prompt_id)
     elif talk.prompt or not talk.history or talk.history[-1]["role"] == "assistant":
         said = talk.prompt or _RESUME
-        talk.append("user", [{"type": "text", "text": said}, *reminders] if reminders else said)
+        talk.append("user", [{"type": "text", "text": said}, *reminders] if reminders else said, talk.prompt_id)
 
 
 async def _fitting_turn(talk: Conversation, started: float) -> Again | Finish:

@@ -338,7 +338,7 @@ def _workflow_of(session: str, root: Path) -> WorkflowRun:
     from agent.workflow.run import WorkflowRun
 
     try:
-        options = restore(find_session(session, root)).started.workflow
+        options = restore(find_session(session, root)).workflow
     except SessionError as error:
         raise ToolError(str(error)) from error
     if options is None or not Path(options["root"]).resolve().is_relative_to(root):

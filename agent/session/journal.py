@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.events import Event, RunStarted, from_json, to_json
+from agent.events import Event, from_json, to_json
 from tools.secrets import Redactor
 
 JOURNAL = "journal.jsonl"
+_LONGEST_KEY = 200
 
 
 class SessionError(Exception):
@@ -33,21 +34,26 @@ def state_home() -> Path:
 
 
 def project_key(cwd: Path) -> str:
-    """A readable directory name for a project path, as Claude Code spells it: other characters become `-`."""
-    return re.sub(r"[^A-Za-z0-9]", "-", str(cwd.resolve()))[:200]
+    """A readable directory name for a project path, as Claude Code spells it: other characters become `-`.
+
+    A long one is cut and ends in a hash of the whole, as the Agent SDK for Python 0.2.187 makes it.
+    """
+    path = unicodedata.normalize("NFC", str(cwd.resolve()))
+    name = re.sub(r"[^A-Za-z0-9]", "-", path)
+    return name if len(name) <= _LONGEST_KEY else f"{name[:_LONGEST_KEY]}-{_short_hash(path)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A line of `expert-devops sessions`. `status` is the last run's, or `unfinished`."""
-
-    id: str
-    directory: Path
-    cwd: str
-    agent: str
-    status: str
-    prompt: str
-    modified: float
+def _short_hash(text: str) -> str:
+    """A 32-bit hash as its absolute value in base 36."""
+    number = 0
+    for character in text:
+        number = (31 * number + ord(character)) & 0xFFFFFFFF
+    number = abs(number - (1 << 32) if number >= 1 << 31 else number)
+    digits = ""
+    while number or not digits:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
 
 
 class Journal:
@@ -99,8 +105,8 @@ def new_session_id() -> str:
     return str(uuid.uuid4())
 
 
-def session_directory(cwd: Path, session_id: str) -> Path:
-    return state_home() / "sessions" / project_key(cwd) / session_id
+def session_directory(cwd: Path, session_id: str, store: Path | None = None) -> Path:
+    return (store or state_home()) / "sessions" / project_key(cwd) / session_id
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -129,9 +135,9 @@ def read_events(path: Path) -> Iterator[Event]:
             yield event
 
 
-def find_session(session: str, cwd: Path) -> Path:
+def find_session(session: str, cwd: Path, store: Path | None = None) -> Path:
     """The directory of a session id (or a unique beginning of one): this project's first, then any project's."""
-    root = state_home() / "sessions"
+    root = (store or state_home()) / "sessions"
     for pattern in (f"{project_key(cwd)}/{session}*", f"*/{session}*"):
         found = sorted(path.parent for path in root.glob(f"{pattern}/{JOURNAL}")) if session.strip("*?[]/.") else []
         if len(found) == 1:
@@ -140,44 +146,3 @@ def find_session(session: str, cwd: Path) -> Path:
             names = ", ".join(path.name for path in found[:5])
             raise SessionError(f"Session {session!r} is not unique: {names}. Give more of its id.")
     raise SessionError(f"There is no session {session!r}. `expert-devops sessions` lists those there are.")
-
-
-def list_sessions(cwd: Path | None = None) -> list[SessionInfo]:
-    """Sessions of a project (of all projects without `cwd`), newest first."""
-    root = state_home() / "sessions"
-    found = root.glob(f"{project_key(cwd) if cwd else '*'}/*/{JOURNAL}")
-    return sorted((_describe(path) for path in found), key=lambda info: info.modified, reverse=True)
-
-
-def _describe(path: Path) -> SessionInfo:
-    started: RunStarted | None = None
-    prompt, status = "", "unfinished"
-    for data in read_lines(path):
-        if data.get("agent_id") is not None:
-            continue  # a sibling's part
-        match data.get("type"):
-            case "run_started":
-                event = from_json(data)
-                started = event if isinstance(event, RunStarted) else started
-                status = "unfinished"
-            case "run_finished":
-                status = str(data.get("status"))
-            case "message_added" if not prompt:
-                content = data.get("message", {}).get("content")
-                prompt = (
-                    content
-                    if isinstance(content, str)
-                    else next(
-                        (str(b.get("text")) for b in content or [] if isinstance(b, dict) and b.get("type") == "text"),
-                        "",
-                    )
-                )
-    return SessionInfo(
-        id=path.parent.name,
-        directory=path.parent,
-        cwd=started.cwd if started else "",
-        agent=started.agent if started else "",
-        status=status,
-        prompt=prompt.strip().split("\n")[0][:120],
-        modified=path.stat().st_mtime,
-    )

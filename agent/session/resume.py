@@ -20,6 +20,7 @@ from agent.events import (
     UNKNOWN_OUTCOME,
     Event,
     HistoryCompacted,
+    HistoryRewound,
     MessageAdded,
     ModelAnswered,
     QuestionsAnswered,
@@ -39,14 +40,18 @@ Json = dict[str, Any]
 class Restored:
     """A session as its journal tells it. `settled` maps call ids of the open turn to the result block to use.
 
+    `started` is None for a session that comes from a transcript. `uuids` are the names of each message of the history.
     `counted` is the usage of the last answer and the number of messages it covers, that answer included.
     `usage` is of the whole tree of agents: agent, model, counts.
     """
 
     session_id: str
     directory: Path
-    started: RunStarted
+    started: RunStarted | None
     history: list[Json] = field(default_factory=list)
+    uuids: list[list[str]] = field(default_factory=list)
+    begun: dict[str, ToolStarted] = field(default_factory=dict)
+    ended: dict[str, Json] = field(default_factory=dict)
     settled: dict[str, Json] = field(default_factory=dict)
     steps: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
@@ -54,6 +59,35 @@ class Restored:
     usage: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     turns: int = 0
     redacted: bool = False
+
+    @property
+    def workflow(self) -> Mapping[str, Any] | None:
+        """The options of an eight-step run; None for any other session."""
+        return self.started.workflow if self.started is not None else None
+
+    def rewind(self, kept: int) -> None:
+        """Keep the first messages only."""
+        del self.history[kept:], self.uuids[kept:]
+        self.counted = {}, 0
+
+    def settle(self) -> None:
+        """Decide on the calls of the last message that have no result. See the module's table.
+
+        Of a session without a journal nothing is known of a call's effects, so its outcome is unknown.
+        """
+        self.settled = {}
+        for block in open_calls(self.history):
+            call_id = block["id"]
+            begun = self.begun.get(call_id)
+            if call_id in self.ended:
+                self.settled[call_id] = self.ended[call_id]
+            elif self.started is None or (begun is not None and not set(begun.effects) <= {"reads", "asks"}):
+                self.settled[call_id] = {
+                    "type": "tool_result",
+                    "tool_use_id": call_id,
+                    "content": UNKNOWN_OUTCOME,
+                    "is_error": True,
+                }
 
 
 def open_calls(history: list[Json]) -> list[Json]:
@@ -79,8 +113,6 @@ def history_of(lines: Iterable[Json], agent_id: str) -> list[Json]:
 def restore(directory: Path) -> Restored:
     """Read a session. Raises `SessionError` when the journal holds no run."""
     restored: Restored | None = None
-    begun: dict[str, ToolStarted] = {}
-    ended: dict[str, Json] = {}
     names: dict[str | None, str] = {}
     for data in read_lines(directory / JOURNAL):
         try:
@@ -97,28 +129,32 @@ def restore(directory: Path) -> Restored:
             restored.usage.append((names.get(event.agent_id, ""), event.model, event.usage))
         if restored is None or event is None or event.agent_id is not None:
             continue
-        _take(restored, event, begun, ended)
+        _take(restored, event)
         restored.redacted = restored.redacted or bool(data.get("redacted"))
     if restored is None:
         raise SessionError(f"{directory / JOURNAL} holds no run that could be resumed. Start a new one.")
     if restored.redacted:
         restored.history = _without_thinking(restored.history)
-    _settle(restored, begun, ended)
+    restored.settle()
     return restored
 
 
-def _take(restored: Restored, event: Event, begun: dict[str, ToolStarted], ended: dict[str, Json]) -> None:
+def _take(restored: Restored, event: Event) -> None:
     match event:
         case MessageAdded():
             restored.history.append(event.message)
+            restored.uuids.append([event.uuid])
             if event.message["role"] == "assistant" and restored.usage:
                 restored.counted = restored.usage[-1][2], len(restored.history)
         case HistoryCompacted():
-            restored.history, restored.counted = [event.message], ({"input_tokens": event.tokens_after}, 1)
+            restored.history, restored.uuids = [event.message], [[event.uuid]]
+            restored.counted = {"input_tokens": event.tokens_after}, 1
+        case HistoryRewound():
+            restored.rewind(event.kept)
         case ToolStarted():
-            begun[event.call_id] = event
+            restored.begun[event.call_id] = event
         case ToolFinished():
-            ended[event.call_id] = event.block
+            restored.ended[event.call_id] = event.block
         case StepChanged():
             restored.steps[event.step] = event.record
         case QuestionsAnswered():
@@ -127,20 +163,6 @@ def _take(restored: Restored, event: Event, begun: dict[str, ToolStarted], ended
             restored.turns = event.turn
         case _:
             pass
-
-
-def _settle(restored: Restored, begun: Mapping[str, ToolStarted], ended: Mapping[str, Json]) -> None:
-    for block in open_calls(restored.history):
-        call_id = block["id"]
-        if call_id in ended:
-            restored.settled[call_id] = ended[call_id]
-        elif call_id in begun and not set(begun[call_id].effects) <= {"reads", "asks"}:
-            restored.settled[call_id] = {
-                "type": "tool_result",
-                "tool_use_id": call_id,
-                "content": UNKNOWN_OUTCOME,
-                "is_error": True,
-            }
 
 
 def _without_thinking(history: list[Json]) -> list[Json]:

@@ -100,6 +100,7 @@ class Flags:
     continue_last: bool = _flag("-c", "--continue", kind="switch", help="continue this directory's last session")
     fork_session: bool = _flag("--fork-session", kind="switch", help="resume into a new session id")
     session_id: str | None = _flag("--session-id", help="the id of the new session, a UUID")
+    no_session_persistence: bool = _flag("--no-session-persistence", kind="switch", help="leave nothing of the session")
     resume_session_at: str | None = _flag("--resume-session-at", help="drop everything after this message")
     resume_drops_turn: str | None = _flag(
         "--resume-drops-turn", help="refuse unless this prompt starts what is dropped"
@@ -126,7 +127,6 @@ _ACCEPTED: dict[str, Kind] = {
     "--initialize-fields": "value",
     "--managed-settings": "value",
     "--name": "value",
-    "--no-session-persistence": "switch",
     "--plugin-dir": "many",
     "--project-config-root": "value",
     "--safe-mode": "switch",

@@ -60,20 +60,21 @@ def tools(args: argparse.Namespace) -> int:
 
 
 def sessions(args: argparse.Namespace) -> int:
-    from agent.session.journal import list_sessions
+    from agent.session.listing import list_sessions
 
-    found = list_sessions(None if args.all else Path(args.directory))
     rows = [
         {
             "id": s.id,
+            "kind": s.kind,
             "status": s.status,
             "modified": datetime.fromtimestamp(s.modified, UTC).isoformat(timespec="seconds"),
             "cwd": s.cwd,
-            "prompt": s.prompt,
+            "title": s.title,
+            "problem": s.problem,
         }
-        for s in found
+        for s in list_sessions(None if args.all else Path(args.directory), os.environ)
     ]
-    return _show(args, rows, ("id", "status", "modified", "prompt"))
+    return _show(args, rows, ("id", "kind", "status", "modified", "title", "problem"))
 
 
 def doctor(args: argparse.Namespace) -> int:

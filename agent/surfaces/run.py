@@ -92,7 +92,7 @@ def _fresh(args: argparse.Namespace) -> WorkflowRun:
 
 
 def _resumed(args: argparse.Namespace) -> WorkflowRun:
-    options = restore(find_session(args.resume, Path(args.directory))).started.workflow
+    options = restore(find_session(args.resume, Path(args.directory))).workflow
     if options is None:
         raise UsageProblem(f"Session {args.resume} is no run of the eight steps. Continue it with -p --resume.")
     return WorkflowRun.from_options(options)

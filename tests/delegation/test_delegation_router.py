@@ -58,6 +58,7 @@ async def test_events_of_a_child_carry_its_id_and_the_call_that_started_it(famil
     assert of_child[0].type == "run_started"
     assert of_child[-1].type == "run_finished"
     restored = restore(kin.journal.directory)
+    assert restored.started is not None
     assert restored.started.agent == "boss"
     assert restored.history == kin.talk.history
 

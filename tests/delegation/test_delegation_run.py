@@ -12,7 +12,7 @@ from agent.api import Agent
 from agent.askers import Headless
 from agent.events import Event, RunFinished, RunStarted, StepChanged, ToolFinished
 from agent.result import Completed
-from agent.session.journal import list_sessions
+from agent.session.listing import list_sessions
 from agent.workflow.report import to_markdown
 from agent.workflow.run import WorkflowRun
 
@@ -55,7 +55,7 @@ async def test_siblings_do_their_part_before_step_8_closes(tmp_path: Path, name:
     assert set(told) == siblings
     assert all((entry["status"], entry["outcome"]) == ("completed", "completed") for entry in told.values())
     assert all(f"- {name}, {entry['subject']}: " in to_markdown(result.report) for name, entry in told.items())
-    (session,) = list_sessions(root)
+    (session,) = list_sessions(root, {})
     assert (session.agent, session.status) == ("expert-devops", "completed")
 
 

@@ -11,7 +11,8 @@ from agent.api import Agent
 from agent.events import UNKNOWN_OUTCOME, RunStarted, from_json, to_json
 from agent.permissions import Rules
 from agent.result import Completed
-from agent.session.journal import Journal, SessionError, find_session, list_sessions, read_events, read_lines
+from agent.session.journal import Journal, SessionError, find_session, read_events, read_lines
+from agent.session.listing import list_sessions
 from agent.session.resume import restore
 from agent.testing import ScriptedModel, call, thinking
 from tools.secrets import Redactor
@@ -132,8 +133,8 @@ async def test_a_session_is_found_by_the_beginning_of_its_id(tmp_path: Path) -> 
     assert find_session(result.session_id[:8], tmp_path).name == result.session_id
     with pytest.raises(SessionError, match="no session"):
         find_session("ffffffff-none", tmp_path)
-    (info,) = list_sessions(tmp_path)
-    assert (info.status, info.prompt) == ("completed", "Deploy.")
+    (info,) = list_sessions(tmp_path, {})
+    assert (info.status, info.title) == ("completed", "Deploy.")
 
 
 def test_an_empty_or_damaged_journal_is_refused_with_its_path(tmp_path: Path) -> None:

@@ -23,16 +23,10 @@ from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.permission import Grants
 from agent.surfaces.protocol.sdk_mcp import SessionServers
 from agent.surfaces.protocol.surroundings import Surroundings
+from agent.surfaces.sessions import check_session_flags
 from tools.catalogue import builtin_tools
 from tools.ports import Asker
 from tools.tool import Tool
-
-_NOT_YET = {
-    "fork_session": "--fork-session",
-    "resume_session_at": "--resume-session-at",
-    "resume_drops_turn": "--resume-drops-turn",
-}
-"""Flags whose silent absence would change what a host gets; they are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +63,9 @@ def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:
 
 def check_flags(flags: Flags) -> None:
     """Raises `UsageProblem` for flags that cannot be kept or contradict each other."""
-    for name, flag in _NOT_YET.items():
-        if getattr(flags, name):
-            raise UsageProblem(f"{flag} is not supported here.")
     if flags.permission_mode is not None and flags.permission_mode not in MODES:
         raise UsageProblem(f"--permission-mode {flags.permission_mode!r} is none of {', '.join(MODES)}.")
-    if flags.resume == "":
-        raise UsageProblem("--resume needs a session id when nobody can choose one from a list.")
+    check_session_flags(flags)
     schema_of(flags)
 
 

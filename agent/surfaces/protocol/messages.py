@@ -76,7 +76,7 @@ class Translator:
             yield self.stamped(message)
 
     def stamped(self, message: Json) -> Json:
-        return {**message, "uuid": str(uuid4()), "session_id": self.session_id}
+        return {"uuid": str(uuid4()), **message, "session_id": self.session_id}
 
     def _of(self, event: Event) -> Iterator[Json]:
         match event:
@@ -147,6 +147,7 @@ class Translator:
         if not blocks:
             return
         message = {"type": "assistant", "message": {**answer, "content": blocks}, **self._origin(event)}
+        message["uuid"] = event.uuid
         yield message | ({"request_id": request_id} if request_id else {})
 
     # --- the user's side ---
@@ -162,11 +163,11 @@ class Translator:
         if not said or event.agent_id is not None:
             return
         if self._prompt_seen:
-            yield self._user_message(said, event) | {"isSynthetic": True}
+            yield self._user_message(said, event) | {"isSynthetic": True, "uuid": event.uuid}
             return
         self._prompt_seen = True
         if self.shown.replay is not None:
-            echoed = {"message": self.shown.replay.get("message"), "isReplay": True}
+            echoed = {"message": self.shown.replay.get("message"), "isReplay": True, "uuid": event.uuid}
             yield self._user_message(said, event) | echoed
 
     def _tool_result(self, block: Json, event: Event, data: Any) -> Json:

@@ -15,7 +15,8 @@ from uuid import uuid4
 from agent.api import Agent, Run
 from agent.events import Event, RunStarted
 from agent.result import Completed, Failed, Interrupted, Result
-from agent.session.journal import list_sessions, new_session_id, session_directory
+from agent.session.journal import new_session_id, session_directory
+from agent.session.opening import Opening
 from agent.sitting import Sitting
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.errors import explain as explain_known
@@ -25,6 +26,7 @@ from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.messages import Shown, Translator
 from agent.surfaces.protocol.result import api_error, api_error_text, result_message, synthetic_answer
 from agent.surfaces.protocol.wire import Json, Wire
+from agent.surfaces.sessions import is_uuid, opening_of, passing_store
 from tools.secrets import Redactor
 
 
@@ -47,8 +49,9 @@ class Session:
         self._turn: Translator | None = None
         self._interrupted = False
         self._held: list[str] = []
-        self._resume = flags.resume
-        self._next_id = flags.session_id
+        self._env = env
+        self._opening: Opening | None = None
+        self._passing = passing_store(flags)
 
     @property
     def busy(self) -> bool:
@@ -95,13 +98,14 @@ class Session:
         if command == ("/clear", "", ""):
             return await self._clear()
         agent = await self.parts.ready()
-        agent.sitting = self.sitting
+        agent.sitting, agent.transcripts = self.sitting, self._passing is None
+        agent.store = Path(self._passing.name) if self._passing is not None else None
         if self._stopped():
             return Interrupted(session_id=self._known_id())
         if command and command[0] == "/compact":
             run = self._run = self._compact(agent, command[2].strip())
         else:
-            run = self._run = self._start(agent, "\n\n".join([*self._held, text]))
+            run = self._run = self._start(agent, "\n\n".join([*self._held, text]), frame)
             self._held.clear()
         try:
             async for event in run:
@@ -112,27 +116,27 @@ class Session:
             return Interrupted(session_id=self._known_id())  # stopped before it had begun
         return run.result
 
-    def _start(self, agent: Agent, prompt: str) -> Run:
-        resume = self._earlier(agent)
-        return agent.start(prompt, resume=resume, session_id=None if resume else self._next_id)
+    def _start(self, agent: Agent, prompt: str, frame: Mapping[str, Any]) -> Run:
+        prompt_id = frame.get("uuid") if is_uuid(frame.get("uuid")) else None
+        return agent.start(prompt, opening=self._first_opening(), prompt_id=prompt_id)
 
     def _compact(self, agent: Agent, instructions: str) -> Run:
-        session = self._earlier(agent)
-        if session is None:
+        opening = self._first_opening()
+        if opening.resume is None:
             raise UsageProblem("There is no conversation yet that could be summarised.")
-        return agent.compact(session, instructions)
+        return agent.compact(opening, instructions)
 
-    def _earlier(self, agent: Agent) -> str | None:
-        """The session that the next turn continues, if there is one."""
-        resume = self.session_id or self._resume
-        if not resume and not self._next_id and self.parts.flags.continue_last:
-            sessions = list_sessions(Path(agent.cwd))
-            return sessions[0].id if sessions else None
-        return resume
+    def _first_opening(self) -> Opening:
+        """The session of the next turn: the one that goes on, else what the flags ask for."""
+        if self.session_id:
+            return Opening(resume=self.session_id)
+        if self._opening is None:
+            self._opening = opening_of(self.parts.flags, self._env)
+        return self._opening
 
     def _event(self, turn: Translator, event: Event) -> None:
         if isinstance(event, RunStarted) and event.agent_id is None:
-            self.session_id, self.started, self._next_id = event.session_id, event, None
+            self.session_id, self.started = event.session_id, event
         for message in turn.messages(event):
             self._write(message)
         self.last_usage = turn.last_usage or self.last_usage
@@ -141,15 +145,17 @@ class Session:
         """The host has left: the session ends, connections are closed, servers stopped."""
         await self.sitting.end("other")
         await self.parts.aclose()
+        if self._passing is not None:
+            self._passing.cleanup()
 
     async def _clear(self) -> Result:
         """`/clear`: the conversation stays as it is on disk, and a new one begins."""
         await self.sitting.end("clear")
-        old, self.session_id, self._resume = self._known_id(), "", None
-        self._next_id = new_session_id()
-        reset = {"type": "conversation_reset", "new_conversation_id": self._next_id, "trigger": "clear"}
+        old, self.session_id, new = self._known_id(), "", new_session_id()
+        self._opening = Opening(session_id=new)
+        reset = {"type": "conversation_reset", "new_conversation_id": new, "trigger": "clear"}
         self._write({**reset, "uuid": str(uuid4()), "session_id": old})
-        return Completed(session_id=self._next_id)
+        return Completed(session_id=new)
 
     def _failed(self, error: Exception) -> Result:
         """A turn that could not run. A known problem is told; a bug also leaves its traceback on stderr."""
@@ -173,7 +179,8 @@ class Session:
 
     def _known_id(self) -> str:
         """The conversation's id, also before it has one of its own."""
-        return self.session_id or self._next_id or self._resume or str(uuid4())
+        asked = self._opening or Opening(session_id=self.parts.flags.session_id)
+        return self.session_id or asked.session_id or (None if asked.fork else asked.resume) or str(uuid4())
 
     def _permissions_changed(self) -> None:
         """Carry new rules and a new mode into the next turns, and into the one that is going on."""
@@ -199,7 +206,8 @@ class Session:
 
     def _spill_directory(self) -> Path:
         """Where texts too long for a line go: beside the session's journal."""
-        directory = session_directory(Path(self.parts.flags.directory).resolve(), self._known_id())
+        store = Path(self._passing.name) if self._passing is not None else None
+        directory = session_directory(Path(self.parts.flags.directory).resolve(), self._known_id(), store)
         directory /= "tool-results"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory
