@@ -25,7 +25,7 @@ _VERSION = re.compile(
 )
 _RETENTION = re.compile(
     rf"({_COUNT})[\s-]?{_UNIT}(?:\s?(?:간|치|분))?[^.;|\d]{{0,20}}?{_KEEP}"
-    rf"|(?:{_KEEP}|back-?ups?\s?[,(:]|백업\s?[,(:])[^.;|\d]{{0,24}}?({_COUNT})[\s-]?{_UNIT}"
+    rf"|(?:{_KEEP}|back-?ups?\s?[,(:]|백업\s?[,(:])[^.;|\d]{{0,44}}?({_COUNT})[\s-]?{_UNIT}"
     rf"(?!\s?(?:\d|one|한)\s?(?:회|번|time))",
     FLAGS,
 )
@@ -73,7 +73,11 @@ def _database(statement: Statement) -> Iterator[Hit]:
     choice = alternatives(text, family)
     in_production = [m for m in family if _PRODUCTION.search(text, max(0, m.start - 16), m.start)]
     for mention in in_production or family:
-        if mention.weak and not labelled and not re.match(r"\s?(?:postgres|db\b|database)", text[mention.end :], FLAGS):
+        if (
+            mention.weak
+            and not labelled
+            and not re.match(r"\s?(?:(?:for|as)\s)?(?:postgres|db\b|database)", text[mention.end :], FLAGS)
+        ):
             continue
         inside = labelled and mention.start >= statement.body
         if not inside and not used(statement, mention):

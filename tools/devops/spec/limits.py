@@ -11,14 +11,28 @@ from tools.devops.spec.markdown import Statement
 from tools.devops.spec.stance import Stance, context_kind, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,9}(?:\.\d{1,2})?"
+_NUMBER = r"\d{1,3}(?:[ ,.]\d{3})+(?!\d)(?:\.\d+)?|\d{1,9}(?:\.\d{1,2})?"
 _MONEY = re.compile(
-    rf"(?P<sign>US\$|[$€£₩￦¥]|\b(?:USD|EUR|KRW|GBP|JPY)\b)\s?(?P<a>{_NUMBER})(?:\s?[-–~]\s?[$€£₩]?\s?(?P<a2>{_NUMBER}))?\s?(?P<ka>k\b|만|천)?"
+    rf"(?P<sign>US\$|R\$|S\$|A\$|C\$|HK\$|[$€£₩￦¥]|\b(?:USD|EUR|KRW|GBP|JPY|CHF|SEK|NOK|DKK|PLN|CAD|AUD|SGD|INR|BRL)\b)\s?(?P<a>{_NUMBER})(?:\s?[-–~]\s?[$€£₩]?\s?(?P<a2>{_NUMBER}))?\s?(?P<ka>k\b|만|천)?"
     rf"|(?<![\d.,])(?P<b>{_NUMBER})(?:\s?[-–~]\s?(?P<b2>{_NUMBER}))?\s?"
-    r"(?P<unit>만\s?원|천\s?원|백만\s?원|억\s?원|원|USD|KRW|EUR|GBP|JPY|달러|유로|엔|dollars?|euros?|won)(?![a-z])",
+    r"(?P<unit>만\s?원|천\s?원|백만\s?원|억\s?원|원|USD|KRW|EUR|GBP|JPY|CHF|SEK|NOK|DKK|PLN|CAD|AUD|SGD|INR|BRL|€|달러|유로|엔|dollars?|euros?|won)(?![a-z])",
     FLAGS,
 )
-_SIGNS = {"us$": "USD", "$": "USD", "€": "EUR", "£": "GBP", "₩": "KRW", "￦": "KRW", "¥": "JPY"}
+_CODES = ("chf", "sek", "nok", "dkk", "pln", "cad", "aud", "sgd", "inr", "brl")
+_SIGNS = {
+    "us$": "USD",
+    "r$": "BRL",
+    "s$": "SGD",
+    "a$": "AUD",
+    "c$": "CAD",
+    "hk$": "HKD",
+    "$": "USD",
+    "€": "EUR",
+    "£": "GBP",
+    "₩": "KRW",
+    "￦": "KRW",
+    "¥": "JPY",
+}
 _UNITS = {
     "원": "KRW",
     "won": "KRW",
@@ -31,6 +45,8 @@ _UNITS = {
     "euro": "EUR",
     "gbp": "GBP",
     "jpy": "JPY",
+    "€": "EUR",
+    **{code: code.upper() for code in _CODES},
     "엔": "JPY",
 }
 _SCALE = {"만": 10_000, "천": 1_000, "백만": 1_000_000, "억": 100_000_000, "k": 1_000}
@@ -73,7 +89,7 @@ def money(text: str, match: re.Match[str]) -> dict[str, Any]:
     number = match["a2"] or match["a"] or match["b2"] or match["b"]
     unit = re.sub(r"\s", "", (match["unit"] or "")).lower()
     scale_word = match["ka"] or next((s for s in ("백만", "만", "천", "억") if unit.startswith(s)), "")
-    amount = float(number.replace(",", "")) * _SCALE.get(scale_word.lower(), 1)
+    amount = float(re.sub(r"[ ,]|\.(?=\d{3}(?!\d))", "", number)) * _SCALE.get(scale_word.lower(), 1)
     sign = (match["sign"] or "").lower()
     currency = _SIGNS.get(sign) or sign.upper() or next(c for u, c in _UNITS.items() if u in unit)
     around = text[max(0, match.start() - 40) : match.end() + 24]

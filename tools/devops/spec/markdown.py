@@ -15,7 +15,7 @@ from itertools import pairwise
 from tools.devops.spec.vocabulary import found
 
 _HEADING = re.compile(r"^ {0,3}(#{1,6})\s+(.*?)\s*#*\s*$")
-_ITEM = re.compile(r"^(\s*)(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
+_ITEM = re.compile(r"^(\s*)(?:[-*+•○●◦▪■□◆▶※∙·]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _FENCE = re.compile(r"^\s{0,8}(?:>\s?)?(```+|~~~+)\s*([\w+-]*)")
 _RULE = re.compile(r"^\s*(?:-{3,}|\*{3,}|_{3,}|={3,})\s*$")
 _TABLE_RULE = re.compile(r"^\s*\|?\s*:?-{2,}:?\s*(?:\|\s*:?-*:?\s*)*\|?\s*$")
@@ -25,10 +25,14 @@ _LABEL = re.compile(
 _ENTRY = re.compile(r"^\s{0,3}(?:\*\*|__)?[^\s::|.?!>][^::|.?!\n]{0,40}(?:[::](?:\*\*|__)?\s|\s(?:→|->|=>)\s)")
 """A line of prose that gives one thing its value: `Status: draft`, `Database → RDS`."""
 _ARROW_LABEL = re.compile(r"^\s*([^→\n]{2,40}?)\s(?:→|->|=>)\s(?=[^→\n]{2,}$)")
+_TAGGED = re.compile(r"^\s*[(\[【<]([^)\]】>\n]{1,24})[)\]】>]\s*[::]?(?=\s)")
+"""A label in brackets before its value: `(DB) MySQL 8.0`, `[Hosting] Fly.io`."""
 _QUESTION = re.compile(r"^\s*(?:\*\*)?(?:Q|질문|문)\s?\d{0,3}\s?[::.)]\s?(?:\*\*)?\s*(.{2,200})$", re.DOTALL)
 _ANSWER = re.compile(r"^\s*(?:[-*]\s)?(?:\*\*)?(?:A|Answer|답변?)\s?\d{0,3}\s?[::.)]\s?(?:\*\*)?(?=\s)")
 _BOLD_LINE = re.compile(r"^\s*(?:>\s*)?(\*\*|__)([^*_]{1,80})\1\s*[::]?\s*$")
-_NUMBERING = re.compile(r"^\s*(?:[\d.]+\)?|[ivxIVX]+\.|[A-Z]\.|§\s?[\d.]+|제?\d+[장절.])\s+")
+_NUMBERING = re.compile(
+    r"^\s*(?:[\d.]+\)?|[ivxIVX]+\.|[Ⅰ-Ⅻ①-⑳][.)]?|[가나다라마바사아자차카타파하][.)]|[A-Z]\.|§\s?[\d.]+|제?\d+[장절.])\s+"
+)
 _MARKUP = re.compile(r"\*{1,3}|(?<![A-Za-z0-9])_{1,3}|_{1,3}(?![A-Za-z0-9])|^\s*>+|^\s*#{1,6}\s")
 _CODE = re.compile(r"`([^`\n]{0,200})`")
 _CODE_KEPT = re.compile(
@@ -267,7 +271,7 @@ class _Parser:
         answer = _ANSWER.match(text) if self.question else None
         if answer is not None:
             return answer, self.question
-        label = _LABEL.match(text)
+        label = _LABEL.match(text) or _TAGGED.match(text)
         if label is None:
             label = _ARROW_LABEL.match(text)
             if label is None or not found("rules.arrow_labels", plain(label[1])):

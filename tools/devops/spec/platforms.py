@@ -121,7 +121,7 @@ def _verb_near(statement: Statement, mention: Mention, scope: Scope) -> bool:
     verb = last("hosting.verbs_before", before)
     if verb is not None and (_links(before[verb.end() :]) or _picked(verb.group(), before[verb.end() :])):
         return True
-    after = scope.text[mention.end : min(scope.sentence[1], mention.end + 32)]
+    after = re.sub(r"^\s?\([^()]{0,40}\)", "", scope.text[mention.end : min(scope.sentence[1], mention.end + 72)])[:32]
     if _SHARED_VERB.match(scope.text, mention.end, scope.sentence[1]):
         return True
     follows = pattern("hosting.verbs_after").search(after)
@@ -235,7 +235,11 @@ def find_regions(statement: Statement) -> Iterator[Hit]:
         scope = scope_of(text, mention.start, mention.end)
         if labelled and mention.start >= statement.body:
             strength = LABELLED
-        elif _near_region(scope, mention) or (not mention.generic and _ALONE.fullmatch(text.replace(name, "", 1))):
+        elif (
+            _near_region(scope, mention)
+            or _named_code(text, mention, country, places)
+            or (not mention.generic and _ALONE.fullmatch(text.replace(name, "", 1)))
+        ):
             strength = PROSE
         elif mention.generic and (how := _resident(scope, mention)):
             strength, value = (PROSE, value) if how == "hosted" else (WEAK, value | {"implied": True})
@@ -259,6 +263,15 @@ def _region_mentions(text: str) -> list[tuple[Mention, str]]:
                 out.append((Mention(m.group(), m.start(), m.end(), generic=1), country))
                 taken.append((m.start(), m.end()))
     return sorted(out, key=lambda pair: pair[0].start)
+
+
+def _named_code(text: str, code: Mention, country: str, places: Sequence[tuple[Mention, str]]) -> bool:
+    """Whether a code stands in brackets behind a place or a platform: `도쿄(nrt)`, `Fly.io (ams)`."""
+    if code.generic or not text[: code.start].rstrip("` ").endswith("("):
+        return False
+    before = text[max(0, code.start - 40) : code.start]
+    near = any(m.generic and c == country and m.end <= code.start <= m.end + 6 for m, c in places)
+    return near or bool(mentions("platforms", before)) or re.search(r"\d$", code.value) is not None
 
 
 def _near_region(scope: Scope, mention: Mention) -> bool:

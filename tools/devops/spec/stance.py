@@ -160,7 +160,8 @@ def context_kind(statement: Statement) -> Kind:
     if statement.kind in ("item", "cell", "prose") and _about_another_spec(statement):
         return "aside"
     columns = (statement.column, *(column for column, _ in statement.others))
-    row = () if any(found("stance.production", column) for column in columns) else statement.row
+    over_time = any(_section_kind(c) in ("past", "development") or found("stance.production", c) for c in columns if c)
+    row = () if over_time else statement.row
     for mark in ("excluded", "open"):
         if any(found(f"row_marks.{mark}", cell) for cell in row):
             return "excluded" if mark == "excluded" else "undecided"
@@ -230,7 +231,7 @@ def focused(statement: Statement, start: int, end: int) -> bool:
 def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention], *, conditions: bool) -> Kind:
     if found("stance.question", scope.whole):
         return "open"
-    if found("stance.undecided", scope.wide):
+    if found("stance.undecided", scope.wide) or _remark_undecided(scope):
         return "undecided"
     if _negated_before(scope, start) or _negated_after(scope, end, family):
         return "excluded"
@@ -250,6 +251,13 @@ def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention]
     if found("stance.development", scope.wide) and not found("stance.production", scope.wide):
         return "development"
     return "stated"
+
+
+def _remark_undecided(scope: Scope) -> bool:
+    """Whether a remark behind a dash leaves it open: `Hazelcast or Redis – to be evaluated`."""
+    remark = scope.text[scope.clause[1] : scope.sentence[1]]
+    dashed = scope.text[: scope.clause[1]].rstrip().endswith(("–", "—", " -"))
+    return dashed and len(remark) <= 48 and found("stance.undecided", remark)
 
 
 def _negated_before(scope: Scope, start: int) -> bool:
