@@ -61,6 +61,7 @@ def pattern(path: str) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{item})" for item in node), FLAGS)
 
 
+@lru_cache(maxsize=16384)  # labels and headings are asked about again for every statement under them
 def found(path: str, text: str) -> bool:
     """Whether any expression of the list at `path` occurs in `text`."""
     gate, exact = _gate(path)
