@@ -14,7 +14,7 @@ from tools.devops.checks.linters import yamllint
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import vendored
 from tools.devops.checks.tree import folder_of, join
-from tools.devops.types import Finding
+from tools.devops.types import Finding, Severity
 
 _SPEC = "docs.docker.com/reference/compose-file"
 
@@ -76,6 +76,7 @@ BACKING = re.compile(
 )
 _FILE = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 _VARIABLE = re.compile(r"(?<!\$)\$(?:\{([A-Za-z_]\w*)(:?[-?+][^}]*)?\}|([A-Za-z_]\w*))")
+_NAME = re.compile(r"^(?:export\s+)?([A-Za-z_]\w*)=", re.MULTILINE)
 _PRODUCTION = re.compile(r"prod|deploy|swarm|server", re.IGNORECASE)
 _PROXY = re.compile(r"(^|/)(caddy|nginx|traefik|haproxy|envoy|httpd|nginx-proxy-manager)\b")
 
@@ -184,7 +185,9 @@ def _image(document: Document, name: str, service: dict[str, Any]) -> Iterator[F
     if image and "build" not in service and "$" not in image and "@" not in image:
         tag = image.rsplit("/", 1)[-1].partition(":")[2]
         if tag in ("", "latest"):
-            yield RULES.at("tag", document.file, line, f"{name} uses {image[:80]} without a fixed version.")
+            severity: Severity = "error" if BACKING.search(image) else "warning"  # with data, a new version can lose it
+            message = f"{name} uses {image[:80]} without a fixed version."
+            yield RULES.at("tag", document.file, line, message, severity=severity)
     postgres = re.search(r"(?:^|/)(?:postgres|pgvector|postgis):(?:pg)?(\d+)", image)
     for index, volume in enumerate(sequence(service.get("volumes")) if postgres else []):
         target = volume.split(":")[1] if isinstance(volume, str) and ":" in volume else mapping(volume).get("target")
@@ -213,7 +216,10 @@ def _build(subject: Subject, document: Document, name: str, service: dict[str, A
 def _variables(subject: Subject, document: Document) -> Iterator[Finding]:
     listed = documented(subject)
     near = [names for path, names in listed.items() if folder_of(path) in (folder_of(document.file), ".")]
-    known: set[str] = set().union(*near)
+    # Compose reads the .env file beside it. Only its names are looked at.
+    own = join(folder_of(document.file), ".env")
+    beside = _NAME.findall(subject.tree.text(own)) if own and own in subject.tree else []
+    known: set[str] = set(beside).union(*near)
     seen: set[str] = set()
     for number, line in enumerate(subject.tree.text(document.file).split("\n"), 1):
         for found in _VARIABLE.finditer(line.split(" #")[0]):

@@ -72,9 +72,17 @@ def _health(claims: list[Claim], units: list[DeployUnit]) -> Iterator[Finding]:
         owners = [unit for unit in units if unit.path == "." or claim.file.startswith(f"{unit.path}/")]
         if units and not owners and dockerfile.is_dockerfile(claim.file):
             continue  # an image of something that is no deploy unit
-        if claim.value not in known:
+        if not any(_same_path(claim.value, path) for path in known):
             message = f"{claim.value[:60]} is not a health path of the code ({', '.join(sorted(known))})."
             yield RULES.at("health-path", claim.file, claim.line, message)
+
+
+def _same_path(asked: str, served: str) -> bool:
+    """Whether a request to `asked` may reach the route `served`: routers are mounted below prefixes like /api/v1."""
+    if asked.rstrip("/") == served.rstrip("/"):
+        return True
+    actuator = served.startswith("/actuator/") and asked in ("/livez", "/readyz")  # Spring's additional paths
+    return actuator or (served.count("/") > 1 and asked.rstrip("/").endswith(served.rstrip("/")))
 
 
 def _ports(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:

@@ -120,7 +120,8 @@ def _workflows(subject: Subject) -> Iterator[Claim]:
             script = str(step.get("run", ""))
             for health in HEALTH_URL.finditer(script):
                 yield Claim("health path", health[1], job.document.file, line)
-            if not job.tests and MIGRATION.search(_with_what_it_calls(subject, script, step)):
+            text = _with_what_it_calls(subject, script, step) if job.deploys else script
+            if not (job.tests or "test" in job.id.lower()) and MIGRATION.search(text):
                 yield Claim("migration", "workflow", job.document.file, line)
             for service in re.finditer(r"railway up\b[^\n]*?(?:--service|-s)[= ]\"?([\w-]+)", script):
                 yield Claim("railway service", service[1], job.document.file, line)

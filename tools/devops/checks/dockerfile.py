@@ -117,6 +117,9 @@ SECRET_NAME = re.compile(
     r"(^|_)(PASSWORD|PASSWD|PWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)($|_)|SECRET_KEY|_DSN$"
 )
 _NOT_SECRET = re.compile(r"(_FILE|_PATH|_NAME|_URL|_TTL|_EXPIRES?(_IN)?|_MINUTES|_SECONDS|_HEADER|_ALGORITHM)$")
+_DEVELOPMENT = re.compile(
+    r"(^|/)\.devcontainer/|(^|[/.])dev(el|elop|elopment)?\.Dockerfile$|Dockerfile\.(dev|test|ci)\w*$"
+)
 _SECRET_FILE = re.compile(
     r"(^|/)(\.env(\.(?!example|sample|template)[\w-]+)?|id_(rsa|ed25519|ecdsa)|.+\.(pem|key|p12|pfx)|\.npmrc|\.netrc"
     r"|\.pypirc|credentials(\.json)?|service-account.*\.json)$"
@@ -167,12 +170,14 @@ def check(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:
 
 
 def _check_file(dockerfile: Dockerfile, platform_port: bool) -> Iterator[Finding]:
+    yield from _secrets(dockerfile)
+    yield from _layers(dockerfile)
+    if _DEVELOPMENT.search(dockerfile.file):
+        return  # never ships: it may hold a compiler, run as root and be watched by its developer
     yield from _user(dockerfile)
     yield from _healthcheck(dockerfile)
     yield from _command(dockerfile, platform_port)
-    yield from _secrets(dockerfile)
     yield from _stages(dockerfile)
-    yield from _layers(dockerfile)
 
 
 def _last(dockerfile: Dockerfile, *keywords: str) -> Instruction | None:

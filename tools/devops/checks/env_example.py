@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -45,6 +45,7 @@ RULES = Rules(
     },
 )
 
+_CODE = (".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".php", ".rb", ".sh")
 NAMES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)=(.*)")
 # Set by the platform, the shell or the tool chain: nobody writes them into an example file.
@@ -139,6 +140,17 @@ def _needed(unit: DeployUnit) -> set[str]:
     return {name for name in unit.env if not PROVIDED.fullmatch(name)}
 
 
+def _with_default(subject: Subject, unit: DeployUnit, names: Sequence[str]) -> set[str]:
+    """Those of `names` that the code gives a default where it reads them: nobody has to set these."""
+    if not names:
+        return set()
+    word = "|".join(map(re.escape, names))
+    given = re.compile(rf"\b({word})\b(?:[\"'\])}}]*\s*(?:,\s*[^\s)]|\|\||\?\?|:-)|\s*:\s*[\w\[\] |.,\"']+=)")
+    inside = "" if unit.path == "." else f"{unit.path}/"
+    sources = [path for path in subject.tree.files if path.startswith(inside) and path.endswith(_CODE)]
+    return {found[1] for _path, text in readable(sources, subject.tree.text) for found in given.finditer(text)}
+
+
 def _coverage(subject: Subject, present: tuple[str, ...]) -> Iterator[Finding]:
     listed = documented(subject)
     for unit in subject.project.units:
@@ -147,6 +159,7 @@ def _coverage(subject: Subject, present: tuple[str, ...]) -> Iterator[Finding]:
         near = [path for path in present if folder_of(path) in (unit.path, ".")]
         known: set[str] = set().union(*(listed.get(path, set()) for path in near))
         missing = sorted(_needed(unit) - known)
+        missing = sorted(set(missing) - _with_default(subject, unit, missing))
         target = near[0] if near else str(PurePosixPath(unit.path) / ".env.example")
         if missing and not near:
             yield RULES.at(

@@ -28,9 +28,14 @@ def check(manifest: Manifest) -> Iterator[Finding]:
         yield from _probes(manifest, container, line)
 
 
+_HARMLESS = re.compile(r"(?i)(db_?)?(type|provider|host|hostname|port|database|dbname|name|user|username|region)")
+
+
 def _secret(manifest: Manifest) -> Iterator[Finding]:
     for section in ("data", "stringData"):
         for key, value in mapping(manifest.body.get(section)).items():
+            if _HARMLESS.fullmatch(key):
+                continue
             if isinstance(value, str) and value and not re.match(r"\$\{|\$\(|<|\{\{", value):
                 line = manifest.line(section, key)
                 yield RULES.at(

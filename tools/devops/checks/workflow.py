@@ -174,7 +174,7 @@ def _rights(workflow: Workflow) -> Iterator[Finding]:
             yield RULES.at("timeout", file, job.line, f"Job {job.id} has no timeout-minutes.")
         uses = job.body.get("uses")
         if isinstance(uses, str) and not _PINNED.fullmatch(uses):
-            yield RULES.at("pin", file, job.line, f"{uses[:80]} is not pinned to a commit.")
+            yield _unpinned(file, job.line, uses)
     if "pull_request_target" in workflow.triggers:
         text = str(workflow.top.get("jobs"))
         if "actions/checkout" in text and re.search(r"pull_request\.head|head_ref|refs/pull", text):
@@ -184,13 +184,20 @@ def _rights(workflow: Workflow) -> Iterator[Finding]:
             )
 
 
+def _unpinned(file: str, line: int, uses: str) -> Finding:
+    """GitHub's own actions at a version are a smaller risk than those of others."""
+    own = re.match(r"(actions|github)/[\w./-]+@v\d", uses)
+    message = f"{uses[:80]} is not pinned to a commit."
+    return RULES.at("pin", file, line, message, severity="warning" if own else None)
+
+
 def _steps(workflow: Workflow) -> Iterator[Finding]:
     for job in workflow.jobs.values():
         for index, step in enumerate(job.steps):
             line = job.step_line(index)
             uses, script = step.get("uses"), step.get("run")
             if isinstance(uses, str) and not _PINNED.fullmatch(uses):
-                yield RULES.at("pin", workflow.file, line, f"{uses[:80]} is not pinned to a commit.")
+                yield _unpinned(workflow.file, line, uses)
             if isinstance(script, str) and (found := _ATTACKER.search(script)):
                 yield RULES.at("injection", workflow.file, line, f"The script contains {found[0][:80]}.")
             yield from _literals(workflow.file, line, {**mapping(step.get("with")), **mapping(step.get("env"))})

@@ -10,7 +10,8 @@ from typing import Any
 from tools.devops.checks.documents import Document, mapping, sequence
 
 _TEST = re.compile(
-    r"\b(pytest|tox|nox|unittest|jest|vitest|mocha|playwright test|go test|cargo test|mvn (verify|test)"
+    r"\b(pytest|mix test|nextest|artisan test|rails test|mvnw [^\n]*(test|verify|package|install)"
+    r"|tox|nox|unittest|jest|vitest|mocha|playwright test|go test|cargo test|mvn (verify|test)"
     r"|gradlew? (test|check)|rspec|phpunit|dotnet test|(npm|pnpm|yarn|bun)( run)? test|npm t\b"
     r"|make (test|check)|manage\.py test)\b"
 )
@@ -32,6 +33,7 @@ _DEPLOY_ACTION = re.compile(
     r"|nwtgck/actions-netlify|amondnet/vercel-action|bervproject/railway-deploy)",
     re.IGNORECASE,
 )
+_OWN_CLUSTER = re.compile(r"\b(kind create cluster|minikube start|k3d cluster create)\b")
 _PREVIEW = re.compile(r"preview|staging|develop|\bdev\b|review|sandbox", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"^\s*#.*$|\becho\b.*$|--dry-run\S*", re.MULTILINE)
 _GUARD = re.compile(r"refs/(heads|tags)/|github\.ref_name|default_branch|github\.ref_type|head_branch")
@@ -78,6 +80,10 @@ class Job:
 
     @cached_property
     def deploys(self) -> bool:
+        if _OWN_CLUSTER.search(self.script) or any(
+            re.search(r"/(kind|k3d|minikube)[\w-]*@|setup-kind", action) for action in self._actions
+        ):
+            return False  # a cluster that lives as long as the job
         return bool(_DEPLOY.search(self.script)) or any(_DEPLOY_ACTION.match(action) for action in self._actions)
 
     @property
