@@ -64,7 +64,8 @@ def test_a_router_may_be_mounted_below_a_prefix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("path", "expected"), [("/readyz", False), ("/ready", True)])
 def test_spring_answers_on_its_additional_paths(tmp_path: Path, path: str, expected: bool) -> None:
     manifest = (
-        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: clinic}\nspec:\n  template:\n    spec:\n      containers:\n"
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: clinic}\n"
+        "spec:\n  template:\n    spec:\n      containers:\n"
         f"        - {{name: app, image: 'clinic:1', readinessProbe: {{httpGet: {{path: {path}, port: http}}}}}}\n"
     )
     found = rules(tmp_path, {"k8s/app.yaml": manifest}, SPRING, kinds=["consistency"])
