@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -100,6 +101,7 @@ def test_imports_are_put_where_a_sorter_would_put_them(make: Make) -> None:
     ]
 
 
+BLUEPRINT = re.compile(r'Blueprint\("(\w+)"')
 DATABASE = """\
 import os
 
@@ -234,6 +236,26 @@ def test_present_django_logging_is_left_alone(make: Make) -> None:
     plan = planned(make(files))
     assert plan.added == ("health", "liveness", "metrics")
     assert "config/settings.py has LOGGING already" in plan.unsupported[0]
+
+
+def test_probes_stay_open_where_everything_needs_a_login(make: Make) -> None:
+    files = dict(PYTHON["django"].files)
+    login = "    'django.contrib.auth.middleware.LoginRequiredMiddleware',\n"
+    files["config/settings.py"] = files["config/settings.py"].replace("MIDDLEWARE = [\n", f"MIDDLEWARE = [\n{login}")
+    root = make(files)
+    for path, views in (("config/health.py", 2), ("config/metrics.py", 1)):
+        text = after(root, path)
+        assert text.count("@login_not_required\ndef ") == views
+        assert "from django.contrib.auth.decorators import login_not_required" in text
+        assert "login" not in after(make(PYTHON["django"].files), path)
+        root = make(files)
+
+
+def test_names_of_the_blueprints_are_not_the_usual_ones(make: Make) -> None:
+    """Flask refuses two blueprints of one name, and `health` is a name that applications use."""
+    root = make(PYTHON["flask-factory"].files)
+    names = [name for path in ("shop/health.py", "shop/metrics.py") for name in BLUEPRINT.findall(after(root, path))]
+    assert names == ["platform_probes", "platform_metrics"]
 
 
 def test_only_what_is_missing_is_added(make: Make) -> None:

@@ -19,6 +19,7 @@ from tools.devops.instrument.types import Draft, Handle
 
 _MIDDLEWARE = ("from collections.abc import Callable", "from django.http import HttpRequest, HttpResponse")
 _HEALTH = ("from django.http import HttpRequest, JsonResponse",)
+_LOGIN = ("from django.contrib.auth.decorators import login_not_required",)
 _ROUTES = (("health", "health", "health"), ("liveness", "livez", "health"), ("metrics", "metrics", "metrics"))
 
 
@@ -113,15 +114,16 @@ def _urls(
         if subject in unit.subjects:
             wanted.setdefault(stem, []).append(view)
     imports: dict[str, list[str]] = {}
+    login = _LOGIN if "LoginRequiredMiddleware" in settings[1].text else ()
     for stem, views in wanted.items():
         module = _free_module(unit, package, stem)
         if stem == "health":
             added.handles = _handles(unit, draft, settings[1])
-            values = health_values(added.handles, _HEALTH, unit, awaits=False)
+            values = health_values(added.handles, [*_HEALTH, *login], unit, awaits=False)
         else:
-            values = {"imports": import_block([*METRICS, *_MIDDLEWARE])}
+            values = {"imports": import_block([*METRICS, *_MIDDLEWARE, *login])}
         added.modules[stem] = module
-        draft.new[module] = _render(f"django_{stem}", values, file)
+        draft.new[module] = _render(f"django_{stem}", {**values, "behind_login": bool(login)}, file)
         imports[modules.spelled(module, path, relative=file.is_relative())] = views
         draft.added += [subject for subject, _view, of in _ROUTES if of == stem and subject in unit.subjects]
         if stem == "metrics":
