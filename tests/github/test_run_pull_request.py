@@ -171,6 +171,7 @@ def test_what_others_changed_is_told_and_not_overwritten(
     assert github.writes() == []
 
 
+@pytest.mark.slow
 def test_a_reviewers_commit_on_the_branch_is_not_overwritten(
     github: GitHubServer, repo: str, project: Path, cli: Cli
 ) -> None:
@@ -185,6 +186,7 @@ def test_a_reviewers_commit_on_the_branch_is_not_overwritten(
     assert github.api("GET", f"{url}?ref=expert-devops/deployment")["content"].strip() == "QkVUVEVSPTEK"
 
 
+@pytest.mark.slow
 def test_a_project_in_a_folder_of_its_repository_has_paths_and_a_branch_of_its_own(
     github: GitHubServer, repo: str, project: Path, cli: Cli
 ) -> None:

@@ -23,7 +23,9 @@ from mcp.types import ElicitResult, InputRequiredResult
 from agent.mcp.client import Servers
 from agent.mcp.config import ServerConfig
 from agent.mcp.pins import Pins
+from agent.mcp.served import SERVED, Serving
 from agent.mcp.server import ToolServer
+from agent.session.listing import list_sessions
 from tools.ports import Option, PermissionRequest, Question
 from tools.resources import data_root
 from tools.tool import ToolContext, ToolResult, tool
@@ -195,6 +197,30 @@ async def test_a_cancelled_call_is_cancelled_here_too(tmp_path: Path) -> None:
             while bridge._tasks:
                 await asyncio.wait(bridge._tasks)
     assert seen == ["cancelled"]
+
+
+async def test_a_cancelled_run_is_interrupted_and_can_be_continued(shop: Path) -> None:
+    begun = asyncio.Event()
+
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        begun.set()
+
+    bridge = ToolServer(SERVED, shop, state={"serving": Serving(model="playbook")})
+    async with bridge._server() as server, Client(server, mode="legacy") as client:
+        arguments = {"directory": "shop", "take_defaults": True, "last_step": 2}
+        call = asyncio.create_task(client.call_tool("run", arguments, progress_callback=progress))
+        await begun.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        async with asyncio.timeout(10):
+            while bridge._tasks:
+                await asyncio.wait(bridge._tasks)
+        (session,) = list_sessions(shop / "shop", {})
+        assert session.status == "interrupted"
+        again = await client.call_tool("run", {**arguments, "session": session.id})
+    assert again.structured_content["status"] == "completed"
+    assert again.structured_content["session_id"] == session.id
 
 
 @tool("asks", effects={"asks"})
