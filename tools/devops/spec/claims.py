@@ -132,6 +132,9 @@ def resolve(field: str, claims: Sequence[Claim]) -> DeploymentField:
         ranked = [c for c in claims if c.rank == rank]
         stated = [c for c in ranked if c.kind == "stated"]
         excluded = [c for c in ranked if c.kind == "excluded" and (c.whole or field not in CHOICES)]
+        firmest = max((c.strength for c in excluded), default=0)
+        if stated and max(c.strength for c in stated) < firmest:
+            return DeploymentField("excluded", None, _evidence(excluded))
         if stated:
             return _stated(field, _strongest(stated), [c for c in ranked if c.kind == "excluded"], claims)
         if excluded and rank <= COMPANION:

@@ -14,8 +14,8 @@ from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, patter
 _UNIT = r"(days?|d\b|weeks?|months?|years?|일|주|개월|년)"
 _KEEP = r"(?:retention|retain\w*|kept|keep|stored? for|보관|보존|유지|남)"
 _NUMBERS = {
-    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10, "twelve": 12,
-    "thirty": 30,
+    "a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10,
+    "twelve": 12, "thirty": 30,
 }  # fmt: skip
 _COUNT = rf"\d{{1,4}}|\b(?:{'|'.join(_NUMBERS)})\b"
 _VERSION = re.compile(
@@ -23,6 +23,7 @@ _VERSION = re.compile(
     r"(?![\d%]|-(?!alpine|slim|bookworm|bullseye)|\s?(?:회|번|가지|종|건|단계|중|GB|MB|ms|vCPU|개|대|nodes?|replicas?|테이블|tables?|일|days?|시간|초|분))\+?",
     FLAGS,
 )
+_VERSION_NAMED = re.compile(r"[^.;|\d]{0,64}?(?:\bversion|\bv|버전)\s?(\d{1,2}(?:\.\d{1,2}){0,2}c?)", FLAGS)
 _RETENTION = re.compile(
     rf"({_COUNT})[\s-]?{_UNIT}(?:\s?(?:간|치|분))?[^.;|\d]{{0,20}}?{_KEEP}"
     rf"|(?:{_KEEP}|back-?ups?\s?[,(:]|백업\s?[,(:])[^.;|\d]{{0,44}}?({_COUNT})[\s-]?{_UNIT}"
@@ -62,7 +63,7 @@ def find_database(statement: Statement) -> Iterator[Hit]:
 
 
 def version_at(text: str, end: int) -> str | None:
-    match = _VERSION.match(text, end)
+    match = _VERSION.match(text, end) or _VERSION_NAMED.match(text, end)
     return match.group(1) if match else None
 
 

@@ -160,7 +160,8 @@ def _availability(statement: Statement) -> Iterator[Hit]:
         scope = scope_of(text, match.start(), match.end())
         near = text[max(scope.sentence[0], match.start() - 60) : min(scope.sentence[1], match.end() + 32)]
         labelled = any(found("availability", key) for key in (statement.label, statement.column) if key)
-        if not (labelled or found("availability", near)) or found("availability_not", scope.whole):
+        titled = any(pattern("availability_titles").fullmatch(heading) for heading in statement.headings[:1])
+        if not (labelled or titled or found("availability", near)) or found("availability_not", scope.whole):
             continue
         value: dict[str, Any] = {"availability": float(match.group(1))} | _latency(text)
         strength = WEAK if found("rules.component", f"{statement.label} {near}") else LABELLED if labelled else PROSE

@@ -287,8 +287,9 @@ def _near_region(scope: Scope, mention: Mention) -> bool:
 def _resident(scope: Scope, mention: Mention) -> str:
     """`hosted` or `data` when the text says that systems or data are in the place, else ""."""
     before = scope.text[max(scope.sentence[0], mention.start - 90) : mention.start]
-    if re.search(r"(?:" + "|".join(words()["residency"][:2]) + r")\s{1,3}(?:the |south |north )?$", before, FLAGS):
-        return "hosted" if found("residency_hosted", before[-36:]) else "data"
+    resides = r"(?:" + "|".join(words()["residency"][:2]) + r")\s{1,3}(?:the |south |north )?$"
+    if (said := re.search(resides, before, FLAGS)) is not None:
+        return "hosted" if found("residency_hosted", said.group()) else "data"
     after = scope.text[mention.end : min(scope.sentence[1], mention.end + 24)]
     follows = any(pattern("residency_after").match(text) for text in (after, after.lstrip()))
     return "data" if follows and found("residency", scope.whole) else ""

@@ -18,6 +18,7 @@ _RANGE = re.compile(
     r"\bbetween\s(\d{1,4})\sand\s(\d{1,4})|"
     r"(?:min(?:imum)?\.?|최소|at least)\s?[:=]?\s?(\d{1,4})[^;\n\d]{0,44}?"
     r"(?:max(?:imum)?\.?|최대|up to|at most|to)\s?[:=]?\s?(\d{1,4})"
+    r"|(?<![\d.])(\d{1,4})\s?(?:개|대)?\s?(?:에서|부터|~|→|->)\s?(?:최대\s?)?(\d{1,4})\s?(?:개|대)"
     rf"|(?<![\d.])(\d{{1,4}})\s?(?:[-–~]|to|에서)\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
     rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=]?\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:[-–~]|to)\s?(\d{{1,4}})",
     FLAGS,
@@ -157,7 +158,8 @@ def _capability(statement: Statement, field: str) -> Iterator[Hit]:
         return
     makers = _makers(statement, named) if field == "cdn" else []
     everything = sorted([*named, *makers], key=lambda m: m.start)
-    if labelled and not everything and text[statement.body :].strip():
+    remark = bool(statement.column) and found("rules.remark_columns", statement.column)
+    if labelled and not everything and not remark and text[statement.body :].strip():
         everything = [Mention(field, statement.body, statement.body + 1)]
     heads_row = statement.kind == "cell" and not statement.label
     for mention in everything:
