@@ -18,8 +18,8 @@ from agent.delegation.requests import Requests
 from agent.events import DelegationsAnswered, Event, Notice, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation
-from agent.models.choose import choose_model
-from agent.names import fold
+from agent.models.choose import choose_model, chooser
+from agent.names import fold, select_tools
 from agent.observers import Reader, observers
 from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.recording import Recording
@@ -111,11 +111,7 @@ class Setup:
         self._readers += found
         model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
 
-        available = self._with_spawning()
-        if agent.servers is not None:
-            from agent.mcp import with_servers
-
-            available = with_servers(available, agent.servers)
+        available = self._available()
         tools, denied, warnings = self._tools(available)
         if self._answer is not None:
             tools[self._answer.name] = self._answer
@@ -206,7 +202,7 @@ class Setup:
                 agents=builtin_agents() | dict(agent.agents),
                 pool=available,
                 skills=skills,
-                choose=partial(choose_model, env=agent.env) if isinstance(agent.model, str) else None,
+                choose=chooser(agent.model, agent.env),
                 model=_override(agent.env),
                 session=directory,
                 instructions=agent.instructions,
@@ -283,23 +279,34 @@ class Setup:
         alone = [system_fragment("headless")] if isinstance(self._agent.asker, Headless) else []
         return [*alone, *(self._workflow.brief() if self._workflow else ())]
 
+    def _available(self) -> dict[str, Tool]:
+        """Every tool of this run: the caller's or the built-in ones, and those of servers, without disallowed ones."""
+        agent, pool = self._agent, self._with_spawning()
+        if agent.tools is None:
+            pool = {name: tool for name, tool in pool.items() if name not in WORKFLOW_GRANTS}
+        if self._workflow is not None:
+            pool |= {name: builtin_tools()[name] for name in WORKFLOW_GRANTS}
+        if agent.servers is not None:
+            from agent.mcp import with_servers
+
+            pool = with_servers(pool, agent.servers)
+        return {name: pool[name] for name in select_tools(pool, None, agent.definition.disallowed_tools).names}
+
     def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str], Sequence[str]]:
         """The tools this agent gets, its own deny rules, and what its definition names in vain.
 
         Tools handed in by the caller are all offered.
         """
+        definition = self._agent.definition
         if self._agent.tools is not None:
-            return dict(available), (), ()
-        selection = self._agent.definition.select_tools(available)
-        own = self._agent.definition.name == load_persona().name
+            return dict(available), select_tools((), None, definition.disallowed_tools).deny_rules, ()
+        selection = definition.select_tools(available)
+        own = definition.name == load_persona().name
         granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
         if own and self._agent.servers is not None:  # a user who configures a server means it for this agent
             granted += tuple(tool.name for tool in self._agent.servers.tools)
-        return (
-            {name: available[name] for name in sorted({*selection.names, *granted})},
-            selection.deny_rules,
-            selection.warnings,
-        )
+        offered = {*selection.names, *(name for name in granted if name in available)}
+        return {name: available[name] for name in sorted(offered)}, selection.deny_rules, selection.warnings
 
     def _attach(
         self,

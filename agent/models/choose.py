@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from agent.models.port import Model
 
@@ -49,3 +51,19 @@ def choose_model(name: str, env: Mapping[str, str]) -> Model:
     from agent.models.anthropic import AnthropicModel
 
     return AnthropicModel.from_environment(env, model=name)
+
+
+@runtime_checkable
+class Chosen(Protocol):
+    """A model that stands for one chosen by name, so that others can be chosen beside it."""
+
+    def choose(self, name: str) -> Model:
+        """The model of another name, for its owner to close. Raises `ModelChoiceError`."""
+        ...
+
+
+def chooser(model: Model | str, env: Mapping[str, str]) -> Callable[[str], Model] | None:
+    """What makes further models by name where `model` came by name; None where it was handed in as it is."""
+    if isinstance(model, str):
+        return partial(choose_model, env=env)
+    return model.choose if isinstance(model, Chosen) else None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent.api import Agent, Run
-from agent.budget import Limits
 from agent.events import Event, ModelEvent, RetryScheduled
 from agent.result import NeedsInput, Result
 from agent.sitting import Sitting
-from agent.surfaces.configured import ask_for_trust, configured_agent
+from agent.surfaces.configured import agent_of, ask_for_trust, closing
+from agent.surfaces.flags import Flags
 from agent.surfaces.progress import describe
 from agent.surfaces.run import summary
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
@@ -64,24 +64,18 @@ class Terminal:
         return PermissionAnswer("deny", "The user said no.")
 
 
-def chat(args: argparse.Namespace) -> int:
+def chat(flags: Flags) -> int:
     """Talk until the user leaves. Returns the exit code."""
-    return asyncio.run(_talk(args))
-
-
-async def _talk(args: argparse.Namespace) -> int:
     terminal = Terminal()
-    agent = configured_agent(
-        args.directory,
-        model=args.model,
-        mode=args.permission_mode,
-        limits=Limits(turns=args.max_turns, cost_usd=args.max_budget_usd),
-        asker=terminal,
-        trust=args.trust or ask_for_trust(args.directory),
-    )
+    trust = flags.trust or ask_for_trust(flags.directory)
+    agent = agent_of(replace(flags, trust=trust), terminal)
+    return asyncio.run(closing(agent, _talk(agent, terminal, flags)))
+
+
+async def _talk(agent: Agent, terminal: Terminal, flags: Flags) -> int:
     agent.sitting = Sitting()
     try:
-        return await _converse(agent, terminal, args.resume, args.text)
+        return await _converse(agent, terminal, flags.resume, flags.prompt)
     finally:
         await agent.sitting.end("prompt_input_exit")
 
@@ -119,7 +113,7 @@ async def _turn(going: Run) -> Result:
     finally:
         loop.remove_signal_handler(signal.SIGINT)
     result = going.result
-    if (note := summary(result)) and not isinstance(result, NeedsInput):
+    if (note := summary(result, "-p")) and not isinstance(result, NeedsInput):
         print(clean(f"\n{note}"))
     return result
 

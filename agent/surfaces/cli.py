@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
-USAGE = 2
+from agent.surfaces.errors import USAGE
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("agent.surfaces.run", "take a project through the eight steps"),
@@ -51,10 +51,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments[:1] and arguments[0] in COMMANDS:
         return _guarded(lambda: _command(arguments[0], arguments[1:]))
-    if any(word == "stream-json" or word.endswith("=stream-json") for word in arguments):
-        from agent.surfaces.protocol.main import main_stream_json
-
-        return main_stream_json(arguments)
     return _guarded(lambda: _prompt(arguments))
 
 
@@ -91,18 +87,9 @@ def _command(name: str, arguments: Sequence[str]) -> int:
 
 
 def _prompt(arguments: Sequence[str]) -> int:
-    """Without a command: a chat on a terminal, or one prompt with `-p`."""
-    module = import_module("agent.surfaces.prompt")
-    commands = "\n".join(f"  {name:<12} {text}" for name, (_, text) in COMMANDS.items())
-    parser = Parser(
-        prog="expert-devops",
-        description="A DevOps expert that runs. Without a command: a chat, or one prompt with -p.",
-        epilog=f"commands:\n{commands}\n\nevery command takes --log-format json: the events of a run on standard error",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.configure_prompt(parser)
-    outcome: int = module.prompt(parser.parse_args(arguments))
-    return outcome
+    from agent.surfaces.prompt import prompt
+
+    return prompt(arguments, {name: text for name, (_, text) in COMMANDS.items()})
 
 
 def _guarded(action: Callable[[], int]) -> int:

@@ -1,22 +1,20 @@
-"""An agent as this machine, this user and, where trusted, this project configure it."""
+"""An agent as this machine, this user and, where trusted, this project configure it, for surfaces without a host."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypeVar
 
 from agent.api import Agent
 from agent.budget import Limits
-from agent.catalogue import load_catalogue
-from agent.hooks import settings_hooks
-from agent.memory import load_memory
-from agent.settings import Places, load_settings
-from agent.surfaces.errors import UsageProblem
+from agent.surfaces.flags import Flags
 from agent.trust import TrustStore, what_would_run
 from tools.ports import Asker
+
+T = TypeVar("T")
 
 
 def configured_agent(
@@ -27,48 +25,65 @@ def configured_agent(
     limits: Limits,
     mode: str | None = None,
     trust: bool = False,
-    sandbox: bool = True,
-    **more: Any,
+    siblings: Literal["start", "request"] = "start",
 ) -> Agent:
     """The agent for `directory`. `trust` trusts it from now on; `mode` None takes the settings' mode.
 
     What an untrusted project configures (hooks, allow rules, agents, skills, servers) is left out and said in the
-    notices. Raises `UsageProblem` for a mode that does not exist.
+    notices. Raises `UsageProblem`.
     """
-    cwd = Path(directory).resolve()
-    store = TrustStore()
-    if trust:
-        store.trust(cwd)
-    places = Places.find(cwd, trusted=store.is_trusted)
-    settings = load_settings(places)
-    memory = load_memory(places, settings.memory_excludes)
-    handlers, remarks = settings_hooks(settings.hooks)
-    chosen = mode or settings.mode or "default"
-    return Agent(
-        cwd=cwd,
-        model=settings.model if model == "auto" and settings.model else model,
-        rules=settings.rules,
-        mode=known_mode(chosen),
-        limits=limits,
-        asker=asker,
-        env=os.environ | dict(settings.env),
-        hooks=handlers,
-        sandbox=sandbox and settings.sandbox.get("enabled") is not False,  # only a user's own file can say so
-        skills=load_catalogue(places).skills,
-        instructions=memory.render(),
-        directories=settings.directories,
-        notices=_notices(settings.problems, settings.dropped, memory.problems, memory.dropped, remarks),
-        **more,
+    flags = Flags(
+        directory=str(directory),
+        agent="expert-devops",
+        model=model,
+        permission_mode=mode,
+        max_turns=limits.turns,
+        max_budget_usd=limits.cost_usd,
+        trust=trust,
     )
+    agent = agent_of(flags, asker)
+    agent.siblings = siblings
+    return agent
 
 
-def known_mode(mode: str) -> Any:
-    """`mode`, when it is one. Raises `UsageProblem`."""
-    from agent.permissions import MODES
+def agent_of(flags: Flags, asker: Asker) -> Agent:
+    """The agent that the flags and the surroundings describe; its MCP servers start with its first run.
 
-    if mode not in MODES:
-        raise UsageProblem(f"--permission-mode {mode!r} is none of {', '.join(MODES)}.")
-    return mode
+    Run it inside `closing`. Raises `UsageProblem`.
+    """
+    from agent.mcp import Servers
+    from agent.surfaces.setup import (
+        Announced,
+        agent_that_answers,
+        build_agent,
+        check_flags,
+        grants_of,
+        servers_of,
+        settle,
+    )
+    from agent.surfaces.steering import SteeredModel
+    from agent.surfaces.surroundings import look_around
+
+    check_flags(flags)
+    announced, around, grants = Announced(), look_around(flags, {}, os.environ), grants_of(flags)
+    model = SteeredModel(flags.model or "auto", around.env, fallback=flags.fallback_model)
+    who = agent_that_answers(flags, announced, around)
+    settle(grants, model, flags, around, who)
+    found = servers_of(flags, around, who)
+    agent = build_agent(flags, announced, around, grants, who=who, model=model, asker=asker)
+    agent.servers = Servers(found.configs, root=around.places.cwd, env=around.env)
+    unserved = [f"The MCP server {name} lives in a host, and there is none here." for name in found.sdk]
+    agent.notices = (*agent.notices, *found.problems, *unserved)
+    return agent
+
+
+async def closing(agent: Agent, work: Awaitable[T]) -> T:
+    """Do `work`, then stop the agent's MCP servers, whatever happened."""
+    try:
+        return await work
+    finally:
+        if agent.servers is not None:
+            await agent.servers.aclose()
 
 
 def ask_for_trust(directory: Path | str) -> bool:
@@ -79,10 +94,6 @@ def ask_for_trust(directory: Path | str) -> bool:
         return False
     print(f"{cwd} brings configuration that would run or loosen something:", *lines, sep="\n  ", file=sys.stderr)
     return input("Trust this folder? y = yes, n = go on without it [n]: ").strip().lower() in {"y", "yes", "예"}
-
-
-def _notices(*groups: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(remark if isinstance(remark, str) else remark.text("en") for group in groups for remark in group)
 
 
 def answers_of(path: str | None) -> Mapping[str, str]:

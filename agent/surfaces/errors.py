@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-_USAGE = 2
+USAGE = 2
 _FAILED = 1
 
 _KNOWN: dict[str, int] = {
-    "agent.askers.AnswersError": _USAGE,
-    "agent.delegation.requests.DelegationError": _USAGE,
-    "agent.definition.DefinitionError": _USAGE,
-    "agent.models.choose.ModelChoiceError": _USAGE,
+    "agent.askers.AnswersError": USAGE,
+    "agent.delegation.requests.DelegationError": USAGE,
+    "agent.definition.DefinitionError": USAGE,
+    "agent.models.choose.ModelChoiceError": USAGE,
     "agent.models.port.ModelError": _FAILED,
-    "agent.permissions.rules.RuleError": _USAGE,
+    "agent.permissions.rules.RuleError": USAGE,
     "agent.session.journal.SessionError": _FAILED,
-    "agent.settings.places.SettingsError": _USAGE,
-    "agent.surfaces.errors.UsageProblem": _USAGE,
-    "tools.devops.project.tree.ProjectError": _USAGE,
-    "tools.devops.spec.files.SpecError": _USAGE,
+    "agent.settings.places.SettingsError": USAGE,
+    "agent.surfaces.errors.UsageProblem": USAGE,
+    "tools.devops.project.tree.ProjectError": USAGE,
+    "tools.devops.spec.files.SpecError": USAGE,
 }
 """Exception, by full name so that nothing is imported to know it -> exit code. Subclasses count."""
 

@@ -38,12 +38,17 @@ _OUTPUTS, _INPUTS = ("text", "json", "stream-json"), ("text", "stream-json")
 
 @dataclass(frozen=True, kw_only=True)
 class Flags:
-    """What was asked for on the command line. None: not given. `unknown` names flags that were given and do nothing."""
+    """What was asked for on the command line. None: not given. `unknown` names flags that were given and do nothing,
+    `strange` those among them that no version is known to have.
+    """
 
     prompt: str | None = None
     unknown: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
     once: bool = _flag("-p", "--print", kind="switch", help="answer once and exit")
+    trust: bool = _flag("--trust", kind="switch", help="trust this folder's own hooks, rules, agents and servers")
+    answers: str | None = _flag("--answers", help="YAML or JSON file with answers to questions")
     directory: str = _flag("-C", "--directory", default=".", help="where to work (default: here)")
     output_format: str = _flag("--output-format", choices=_OUTPUTS, default="text", help="how the answer is printed")
     input_format: str = _flag("--input-format", choices=_INPUTS, default="text", help="stream-json: frames on stdin")
@@ -147,7 +152,9 @@ def parse_flags(arguments: Sequence[str]) -> Flags:
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = _split(value) if name in _LISTS else tuple(value)
-    return Flags(prompt=words[-1] if words else None, unknown=tuple(dict.fromkeys(unknown)), **values)
+    names = tuple(dict.fromkeys(unknown))
+    strange = tuple(name for name in names if name not in _ACCEPTED)
+    return Flags(prompt=words[-1] if words else None, unknown=names, strange=strange, **values)
 
 
 def flag_parser() -> argparse.ArgumentParser:

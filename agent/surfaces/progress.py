@@ -56,7 +56,7 @@ def _line(event: Event) -> str | None:
             first = f"{event.agent} with {event.model}, session {event.session_id}{resumed}"
             return "\n".join([first, *(f"  note: {notice}" for notice in event.notices)])
         case ToolStarted():
-            return f"  {event.tool} {_brief(event.input)}".rstrip()
+            return f"  {event.tool} {brief(event.input)}".rstrip()
         case ToolFinished() if event.block.get("is_error"):
             return f"  {event.tool}: {_first_line(event.block.get('content'))}"
         case StepChanged() if event.status != "claimed":
@@ -166,7 +166,7 @@ def progress_for(stream: TextIO) -> Progress:
     return Live() if stream.isatty() else Plain(stream)
 
 
-def _brief(data: Any) -> str:
+def brief(data: Any) -> str:
     """The input field that says most, shortened."""
     for name in ("command", "file_path", "path", "kind", "pattern", "url", "subject", "step", "spec"):
         if data.get(name):

@@ -19,7 +19,7 @@ from agent.events import Event, ToolFinished, to_json
 from agent.result import Failed, NeedsInput, OutOfBudget, Refused, Result, exit_code
 from agent.session.journal import find_session
 from agent.session.resume import restore
-from agent.surfaces.configured import answers_of, configured_agent
+from agent.surfaces.configured import answers_of, closing, configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.progress import progress_for
 from agent.surfaces.proposing import Proposing
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         siblings=args.siblings,
     )
     proposing = Proposing.prepare(workflow) if args.pr else None
-    result = asyncio.run(_follow(agent, workflow, args.resume, results, args.output_format))
+    result = asyncio.run(closing(agent, _follow(agent, workflow, args.resume, results, args.output_format)))
     if proposing is not None:
         proposing.carry_out(result)
     _print_result(result, args.output_format, proposing.outcome if proposing is not None else None)
@@ -153,9 +153,9 @@ def _print_result(result: Result, output: str, proposed: dict[str, Any] | None) 
         print(line, file=sys.stderr)
 
 
-def summary(result: Result) -> str:
+def summary(result: Result, command: str = "run") -> str:
     """What a person must know beyond the report: why it stopped and how to go on. Empty when all is done."""
-    again = f"Continue with: expert-devops run --resume {result.session_id}"
+    again = f"Continue with: expert-devops {command} --resume {result.session_id}"
     match result:
         case NeedsInput():
             asked = "\n".join(

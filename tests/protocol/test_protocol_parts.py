@@ -18,12 +18,12 @@ from agent.models.port import ModelError, Request
 from agent.permissions import Rules
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags, parse_flags
+from agent.surfaces.grants import GrantError, Grants
 from agent.surfaces.protocol.children import Children
 from agent.surfaces.protocol.host import Host, HostError, HostGoneError
-from agent.surfaces.protocol.permission import GrantError, Grants
 from agent.surfaces.protocol.sdk_mcp import HostServer, SessionServers
-from agent.surfaces.protocol.steering import SteeredModel, thinking
 from agent.surfaces.protocol.wire import MOST_BYTES, LineTooLongError, Wire, read_lines
+from agent.surfaces.steering import SteeredModel, thinking
 from agent.testing import ScriptedModel
 from tools.tool import ToolContext, ToolError
 

@@ -198,7 +198,7 @@ def test_a_missing_prompt_tool_is_told_with_those_there_are(start: Any) -> None:
     program = start(None, "--model=playbook", "--permission-prompt-tool", "mcp__a__b")
     program.user("Hello")
     assert "MCP tools here: none" in program.until("result")["errors"][0]
-    assert program.finish() == 1
+    assert program.finish() == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -266,9 +266,9 @@ def test_a_model_that_cannot_be_used_is_told(start: Any) -> None:
         (["--output-format=stream-json", "--verbose", "-p", "--resume"], "session id"),
     ],
 )
-def test_wrong_flags_are_one_line_and_exit_code_1(launcher: Path, project: Path, flags: list[str], said: str) -> None:
+def test_wrong_flags_are_one_line_and_exit_code_2(launcher: Path, project: Path, flags: list[str], said: str) -> None:
     done = subprocess.run([launcher, *flags], cwd=project, input="", capture_output=True, text=True, timeout=30)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -315,7 +315,7 @@ def test_stray_prints_cannot_break_a_line(tmp_path: Path, project: Path) -> None
         "before = s.Session.turn\n"
         "async def turn(self, frame):\n    print('stray')\n    os.system('echo stray')\n    await before(self, frame)\n"
         "s.Session.turn = turn\n"
-        "from agent.surfaces.protocol import main_stream_json\nsys.exit(main_stream_json(sys.argv[1:]))\n"
+        "from agent.surfaces.cli import main\nsys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", script, "-p", "hi", "--output-format=stream-json", "--verbose", "--model=playbook"]
     done = subprocess.run(command, cwd=project, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
@@ -419,7 +419,7 @@ def test_configuration_that_cannot_be_used_is_told(start: Any, flags: list[str],
     program = start(None, "--model=playbook", *flags)
     program.user("Hi")
     assert said in program.until("result")["errors"][0]
-    assert program.finish() == 1
+    assert program.finish() == 2
 
 
 def test_a_file_read_in_one_turn_may_be_edited_in_the_next(start: Any, served: Any, project: Path) -> None:

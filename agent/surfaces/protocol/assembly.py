@@ -11,18 +11,27 @@ from typing import Any
 from agent.api import Agent
 from agent.askers import Headless
 from agent.events import RunStarted
-from agent.mcp import Found, find_servers
-from agent.settings import Settings
+from agent.mcp import Found
 from agent.skills import builtin_skill_root, find_skills
+from agent.surfaces.configured import answers_of
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
-from agent.surfaces.protocol.configure import Announced, build_agent, check_flags, grants_of, removed_tools
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.permission import HostAsker, ask_by_tool
 from agent.surfaces.protocol.sdk_mcp import HostServer, SessionServers
-from agent.surfaces.protocol.steering import SteeredModel
-from agent.surfaces.protocol.surroundings import Surroundings, look_around
 from agent.surfaces.protocol.wire import Json
+from agent.surfaces.setup import (
+    Announced,
+    agent_that_answers,
+    build_agent,
+    check_flags,
+    grants_of,
+    removed_tools,
+    servers_of,
+    settle,
+)
+from agent.surfaces.steering import SteeredModel
+from agent.surfaces.surroundings import Surroundings, look_around
 from tools.ports import Asker
 from tools.tool import ToolContext
 
@@ -72,22 +81,16 @@ class Assembly:
     async def ready(self) -> Agent:
         """The agent, with its servers connected."""
         if self.agent is None:
-            settings = self.around.settings
-            self.grants.settle(settings.mode, settings.rules, bypass_allowed=settings.bypass_allowed)
-            self._set_up_model(settings)
-            found = self._find_servers(settings)
+            who = agent_that_answers(self.flags, self.announced, self.around)
+            settle(self.grants, self.model, self.flags, self.around, who)
+            found = servers_of(self.flags, self.around, who)
+            self.servers = self._connections(found)
             await self.servers.start()
             agent = build_agent(
-                self.flags,
-                self.announced,
-                self.around,
-                self.grants,
-                model=self.model,
-                asker=self._asker(),
-                servers=self.servers,
+                self.flags, self.announced, self.around, self.grants, who=who, model=self.model, asker=self._asker()
             )
+            agent.servers = self.servers
             agent.notices = (*agent.notices, *found.problems)
-            agent.env = {**self._env, **settings.env}
             self.agent = agent
         return self.agent
 
@@ -118,28 +121,20 @@ class Assembly:
             "notices": list(dict.fromkeys(started.notices)),
         }
 
-    def _find_servers(self, settings: Settings) -> Found:
-        found = find_servers(
-            self.around.places,
-            settings,
-            flags=self.flags.mcp_config,
-            strict=self.flags.strict_mcp_config,
-            env=self._env,
-        )
+    def _connections(self, found: Found) -> SessionServers:
         names = dict.fromkeys([*found.sdk, *self.announced.sdk_servers])
-        self.servers = SessionServers(
+        return SessionServers(
             found.configs,
             [HostServer(name, self.host, self._root, self._env) for name in names],
             removed=removed_tools(self.flags),
             root=self._root,
-            env=self._env,
+            env=self.around.env,
         )
-        return found
 
     def _asker(self) -> Asker:
         wanted = self.flags.permission_prompt_tool
         if wanted is None or self.flags.permission_prompts == "none":
-            return Headless()
+            return Headless(answers_of(self.flags.answers))
         return HostAsker(self._door(wanted), self.grants, self._current_call, self._interrupt)
 
     def _door(self, wanted: str) -> Callable[[Json], Awaitable[Json]]:
@@ -154,15 +149,3 @@ class Assembly:
     async def _ask_host(self, fields: Mapping[str, Any]) -> Json:
         await asyncio.sleep(0)  # events before the question are written before it
         return await self.host.ask("can_use_tool", **fields)
-
-    def _set_up_model(self, settings: Settings) -> None:
-        """The model the settings name, unless the command line or the host does, and how it thinks."""
-        self.model.env = {**self._env, **settings.env}
-        if self.flags.model is None and settings.model:
-            self.model.begin_with(settings.model)
-        self.model.options |= {"effort": self.flags.effort or settings.effort, "betas": self.flags.betas or None}
-        tokens, kind = self.flags.max_thinking_tokens, self.flags.thinking
-        if tokens is not None or kind == "disabled":
-            self.model.think(tokens or 0)
-        elif kind is not None:
-            self.model.options["thinking"] = {"type": kind}

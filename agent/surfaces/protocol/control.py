@@ -10,10 +10,10 @@ from agent.models.choose import ModelChoiceError
 from agent.models.port import ModelError
 from agent.structured import SchemaError
 from agent.surfaces.errors import UsageProblem
+from agent.surfaces.grants import GrantError
 from agent.surfaces.protocol.assembly import LOCAL_COMMANDS, PROTOCOL_VERSION
-from agent.surfaces.protocol.configure import read_initialize
 from agent.surfaces.protocol.hooks import HookShapeError
-from agent.surfaces.protocol.permission import GrantError
+from agent.surfaces.protocol.initialize import read_initialize
 from agent.surfaces.protocol.session import Session
 from agent.surfaces.protocol.wire import Json
 from tools.tool import ToolError

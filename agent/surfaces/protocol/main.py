@@ -7,47 +7,47 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
 
-from agent.surfaces.errors import UsageProblem, explain
-from agent.surfaces.flags import Flags, parse_flags
-from agent.surfaces.protocol.wire import Json, read_lines
+from agent.surfaces.errors import UsageProblem
+from agent.surfaces.flags import Flags
+from agent.surfaces.protocol.wire import Json, OutputLostError, read_lines
 
 _MOST_STDIN = 10 * 1024 * 1024
 _LAST_SECONDS = 4.0  # hosts kill 5 seconds after SIGTERM
 _EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
-def main_stream_json(argv: Sequence[str]) -> int:
-    """Answer in stream-JSON: one prompt (`-p`), or the frames of a host on stdin. Returns the exit code.
+def answer(flags: Flags) -> int:
+    """Answer one prompt (`-p`), or the frames of a host on stdin, in the format the flags name. Returns the exit code.
 
-    0: the last result was none of an error; 1: it was, or the flags are wrong; 143 and 130 after SIGTERM and SIGINT.
+    0: the last result was none of an error; 1: it was, or nobody reads the output; 2: wrong use; 143 and 130 after
+    SIGTERM and SIGINT. Raises `UsageProblem` for flags that contradict each other.
     """
+    _check(flags)
+    frame = None if flags.streams_input else _only_frame(flags)
     try:
-        flags = parse_flags(argv)
-        _check(flags)
-        return asyncio.run(_serve(flags))
-    except BrokenPipeError:
-        return 1  # nobody reads any more
-    except Exception as error:
-        known = explain(error)
-        if known is None:
-            raise
-        print(f"expert-devops: {known[0]}", file=sys.stderr)
+        return asyncio.run(_Process(flags).run(frame))
+    except OutputLostError as error:
+        if str(error):
+            print(f"expert-devops: {error}", file=sys.stderr)
         return 1
 
 
 def _check(flags: Flags) -> None:
-    if flags.output_format != "stream-json":
-        raise UsageProblem("--input-format stream-json needs --output-format stream-json.")
-    if not flags.streams_input and not flags.verbose:
-        raise UsageProblem("--output-format stream-json needs --verbose with -p.")
-
-
-async def _serve(flags: Flags) -> int:
-    process = _Process(flags)
-    return await process.run()
+    if flags.output_format == "stream-json":
+        if not flags.streams_input and not flags.verbose:
+            raise UsageProblem("--output-format stream-json needs --verbose with -p.")
+        return
+    needing = {
+        "--input-format stream-json": flags.streams_input,
+        "--include-partial-messages": flags.partial,
+        "--replay-user-messages": flags.replay,
+    }
+    for name, given in needing.items():
+        if given:
+            raise UsageProblem(f"{name} needs --output-format stream-json.")
 
 
 class _Process:
@@ -63,24 +63,41 @@ class _Process:
         self._signal: int | None = None
         self._requests: dict[str, asyncio.Task[None]] = {}
 
-    async def run(self) -> int:
+    async def run(self, frame: Json | None) -> int:
+        """`frame` is the only prompt; None reads frames from stdin."""
         loop = asyncio.get_running_loop()
         for number in _EXIT_CODES:
             loop.add_signal_handler(number, self._stop, number)
-        if self._flags.streams_input:
+        if frame is None:
             deliver = lambda line: loop.call_soon_threadsafe(self._line, line)  # noqa: E731 - bound to this loop
             threading.Thread(target=read_lines, args=(0, deliver), daemon=True, name="stdin").start()
         else:
-            self._queue(_only_frame(self._flags))
+            self._queue(frame)
             self._ended()
-        while (frame := await self._next()) is not None:
-            await self.session.turn(frame)
-        for task in list(self._requests.values()):
-            await asyncio.gather(task, return_exceptions=True)
-        await self.session.aclose()
+        error = await self._serve()
+        if frame is not None and self.session.exit_code is None:
+            self.session.conclude(error)
+        elif error is not None:
+            raise error
         if self._signal is not None:
             return _EXIT_CODES[signal.Signals(self._signal)]
-        return 1 if self.session.last_is_error else 0
+        return self.session.exit_code or 0
+
+    async def _serve(self) -> Exception | None:
+        """Answer until the input has ended. Gives the error that no turn took, a bug of ours."""
+        try:
+            try:
+                while (frame := await self._next()) is not None:
+                    await self.session.turn(frame)
+                for task in list(self._requests.values()):
+                    await asyncio.gather(task, return_exceptions=True)
+            finally:
+                await self.session.aclose()
+        except OutputLostError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a reader of the output waits for its result, whatever went wrong
+            return error
+        return None
 
     async def _next(self) -> Json | None:
         while not self.session.frames:
@@ -95,7 +112,14 @@ class _Process:
         self._signal = number
         self.session.interrupt()
         self._more.set()
-        asyncio.get_running_loop().call_later(_LAST_SECONDS, os._exit, _EXIT_CODES[signal.Signals(number)])
+        asyncio.get_running_loop().call_later(_LAST_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        """Something does not let itself be stopped: say how it ended and leave."""
+        if self.session.busy or (not self._flags.streams_input and self.session.exit_code is None):
+            with suppress(OutputLostError):
+                self.session.conclude(None)
+        os._exit(_EXIT_CODES[signal.Signals(self._signal or signal.SIGTERM)])
 
     # --- frames ---
 
@@ -155,14 +179,14 @@ class _Process:
         self.session.show({"type": "system", "subtype": "informational", "content": text, "level": "warning"})
 
 
-def _only_frame(flags: Flags) -> dict[str, Any]:
-    """The prompt of `-p` as a user frame: the argument, else what stdin holds."""
+def _only_frame(flags: Flags) -> Json:
+    """The prompt of `-p` as a user frame: the argument, else what stdin holds. A session goes on without one, too."""
     text = flags.prompt
     if text is None and not sys.stdin.isatty():
-        text = sys.stdin.read(_MOST_STDIN)
-    if not text:
-        raise UsageProblem("There is no prompt. Give it as an argument or on stdin.")
-    return {"type": "user", "message": {"role": "user", "content": text}}
+        text = sys.stdin.buffer.read(_MOST_STDIN).decode("utf-8", "replace")
+    if not text and flags.resume is None and not flags.continue_last:
+        raise UsageProblem("There is no prompt. Give it as an argument or on stdin: expert-devops -p 'check this'.")
+    return {"type": "user", "message": {"role": "user", "content": text or ""}}
 
 
 def _own_stdout() -> int:

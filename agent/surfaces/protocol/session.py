@@ -18,14 +18,15 @@ from agent.result import Completed, Failed, Interrupted, Result
 from agent.session.journal import new_session_id, session_directory
 from agent.session.opening import Opening
 from agent.sitting import Sitting
-from agent.surfaces.errors import UsageProblem
+from agent.surfaces.errors import USAGE, UsageProblem
 from agent.surfaces.errors import explain as explain_known
 from agent.surfaces.flags import Flags
 from agent.surfaces.protocol.assembly import Assembly
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.messages import Shown, Translator
+from agent.surfaces.protocol.printed import Printed
 from agent.surfaces.protocol.result import api_error, api_error_text, result_message, synthetic_answer
-from agent.surfaces.protocol.wire import Json, Wire
+from agent.surfaces.protocol.wire import Json, OutputLostError, Wire
 from agent.surfaces.sessions import is_uuid, opening_of, passing_store
 from tools.secrets import Redactor
 
@@ -34,7 +35,7 @@ class Session:
     """What lasts as long as the process: the parts, the conversation's id, and the frames that wait for their turn."""
 
     def __init__(self, flags: Flags, stdout: int, env: Mapping[str, str]) -> None:
-        self.wire = Wire(stdout, self._spill_directory)
+        self.wire = self._output(flags, stdout)
         self.host = Host(self.wire.send_whole)
         self.parts = Assembly(flags, env, self.host, current_call=self._current_call, interrupt=self.interrupt)
         self.parts.grants.changed = self._permissions_changed
@@ -43,7 +44,7 @@ class Session:
         self.session_id = ""
         self.started: RunStarted | None = None
         self.last_usage: Mapping[str, Any] = {}
-        self.last_is_error = False
+        self.exit_code: int | None = None
         self._redactor = Redactor.from_environment(env)
         self._run: Run | None = None
         self._turn: Translator | None = None
@@ -63,6 +64,16 @@ class Session:
         if self._run is not None:
             self._run.interrupt()
 
+    def _output(self, flags: Flags, stdout: int) -> Wire | Printed:
+        if flags.output_format == "stream-json":
+            return Wire(stdout, self._spill_directory)
+        return Printed(stdout, as_json=flags.output_format == "json", verbose=flags.verbose)
+
+    def conclude(self, error: Exception | None) -> None:
+        """Write the result that is still owed: no turn was begun, or it ended in a bug of ours."""
+        result = Interrupted(session_id=self._known_id()) if error is None else self._failed(error)
+        self._finish(self._turn or Translator(self.parts.init_message), result, {})
+
     def show(self, message: Json) -> None:
         """Write a message of the session itself."""
         self._write({**message, "uuid": str(uuid4()), "session_id": self.session_id})
@@ -80,8 +91,8 @@ class Session:
         turn = self._turn = Translator(self.parts.init_message, shown, self.session_id)
         try:
             result = await self._respond(turn, frame)
-        except BrokenPipeError:
-            raise  # no host is left that waits
+        except OutputLostError:
+            raise  # nobody is left that waits
         except Exception as error:  # noqa: BLE001 - a host waits for its result, whatever went wrong
             result = self._failed(error)
         finally:
@@ -174,8 +185,9 @@ class Session:
         echo = {"origin": frame.get("origin"), "user_message_uuid": frame.get("uuid")}
         known = {key: value for key, value in echo.items() if value is not None}
         message = turn.stamped(result_message(result, turn.totals, known))
-        self.last_is_error = message["is_error"]
-        self._write(message)
+        usage = isinstance(result, Failed) and result.kind == "usage"
+        self.exit_code = 0 if not message["is_error"] else USAGE if usage else 1
+        self.wire.end(self._redactor.json(message), result)
 
     def _known_id(self) -> str:
         """The conversation's id, also before it has one of its own."""

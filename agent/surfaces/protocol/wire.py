@@ -8,7 +8,10 @@ import select
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.result import Result
 
 Json = dict[str, Any]
 
@@ -17,6 +20,10 @@ MOST_BYTES = 1_000_000
 
 _PREVIEW = 2_000
 _THRESHOLDS = (256_000, 64_000, 16_000, 4_000)
+
+
+class OutputLostError(Exception):
+    """Standard output cannot be written any more; the message says why, and is empty when its reader has left."""
 
 
 class LineTooLongError(Exception):
@@ -50,13 +57,26 @@ class Wire:
             raise LineTooLongError(f"{len(line):,} bytes are more than a host reads in a line ({MOST_BYTES:,}).")
         self._write(line)
 
+    def end(self, message: Mapping[str, Any], _result: Result) -> None:
+        """The `result` message of a turn is a message like others."""
+        self.send(message)
+
     def _write(self, line: bytes) -> None:
-        rest = memoryview(line)
-        while rest:
-            try:
-                rest = rest[os.write(self._fd, rest) :]
-            except BlockingIOError:  # a host may share its pipe as non-blocking
-                select.select([], [self._fd], [])
+        write_all(self._fd, line)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`. Raises `OutputLostError`."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(fd, rest) :]
+        except BlockingIOError:  # a host may share its pipe as non-blocking
+            select.select([], [fd], [])
+        except BrokenPipeError as error:
+            raise OutputLostError from error
+        except OSError as error:
+            raise OutputLostError(f"Standard output cannot be written: {error.strerror}.") from error
 
 
 def read_lines(fd: int, deliver: Callable[[bytes | None], None]) -> None:

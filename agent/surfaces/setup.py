@@ -1,4 +1,4 @@
-"""From flags, the `initialize` request and the surroundings to the agent they describe."""
+"""One set-up for every surface: from flags, what a host announced and the surroundings to the agent they describe."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import Any
 from agent.api import Agent
 from agent.budget import Limits
 from agent.definition import AgentDefinition, load_persona
-from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
+from agent.grants import WORKFLOW_GRANTS
 from agent.hooks import Handler
-from agent.models.port import Model
-from agent.names import split_rule
+from agent.mcp import Found, find_servers
+from agent.names import select_tools, split_rule
 from agent.permissions import MODES, Rules
 from agent.structured import OutputSchema, SchemaError, parse_schema
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
-from agent.surfaces.protocol.hooks import host_hooks
-from agent.surfaces.protocol.host import Host
-from agent.surfaces.protocol.permission import Grants
-from agent.surfaces.protocol.sdk_mcp import SessionServers
-from agent.surfaces.protocol.surroundings import Surroundings
+from agent.surfaces.grants import Grants
 from agent.surfaces.sessions import check_session_flags
+from agent.surfaces.steering import SteeredModel
+from agent.surfaces.surroundings import Surroundings
 from tools.catalogue import builtin_tools
 from tools.ports import Asker
 from tools.tool import Tool
 
+_TURNS = 200
+_SPAWNING = "Agent"
+
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What the host said in `initialize`. `agents` are in their JSON form."""
+    """What a host said in `initialize`. `agents` are in their JSON form."""
 
     hooks: tuple[Handler, ...] = ()
     agents: Mapping[str, Any] = field(default_factory=dict)
@@ -44,27 +45,12 @@ class Announced:
     problems: tuple[str, ...] = ()
 
 
-def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:
-    """The parts of an `initialize` request that are acted upon. Raises `HookShapeError` or `SchemaError`."""
-    hooks, unfired = host_hooks(request.get("hooks"), host)
-    agents, servers, skills = (request.get(key) for key in ("agents", "sdkMcpServers", "skills"))
-    return Announced(
-        hooks=hooks,
-        agents=agents if isinstance(agents, Mapping) else {},
-        system_prompt=_prompt_text(request.get("systemPrompt")),
-        append_system_prompt=_prompt_text(request.get("appendSystemPrompt")),
-        sdk_servers=tuple(map(str, servers)) if isinstance(servers, list) else (),
-        skills=tuple(map(str, skills)) if isinstance(skills, list) else None,
-        child_text=bool(request.get("forwardSubagentText")),
-        output=OutputSchema(schema) if (schema := request.get("jsonSchema")) is not None else None,
-        problems=unfired,
-    )
-
-
 def check_flags(flags: Flags) -> None:
     """Raises `UsageProblem` for flags that cannot be kept or contradict each other."""
     if flags.permission_mode is not None and flags.permission_mode not in MODES:
         raise UsageProblem(f"--permission-mode {flags.permission_mode!r} is none of {', '.join(MODES)}.")
+    if flags.max_turns is not None and flags.max_turns < 1:
+        raise UsageProblem(f"--max-turns {flags.max_turns} leaves no turn; give 1 or more.")
     check_session_flags(flags)
     schema_of(flags)
 
@@ -90,30 +76,61 @@ def grants_of(flags: Flags) -> Grants:
     )
 
 
+def settle(grants: Grants, model: SteeredModel, flags: Flags, around: Surroundings, who: AgentDefinition) -> None:
+    """Let the agent's file and the settings say what the command line and the host do not: mode, rules, model."""
+    settings = around.settings
+    mode = who.permission_mode if flags.agent else None
+    if mode is None or (mode == "bypassPermissions" and not grants.may_bypass):
+        mode = settings.mode
+    grants.settle(mode, settings.rules, bypass_allowed=settings.bypass_allowed)
+    model.env = around.env
+    named = who.model if flags.agent and who.model != "inherit" else settings.model
+    if flags.model in {None, "auto"} and named:
+        model.begin_with(named)
+    model.options |= {"effort": flags.effort or settings.effort, "betas": flags.betas or None}
+    if flags.max_thinking_tokens is not None or flags.thinking == "disabled":
+        model.think(flags.max_thinking_tokens or 0)
+    elif flags.thinking is not None:
+        model.options["thinking"] = {"type": flags.thinking}
+
+
+def servers_of(flags: Flags, around: Surroundings, who: AgentDefinition) -> Found:
+    """The MCP servers of the command line, the agent's file and the surroundings."""
+    return find_servers(
+        around.places,
+        around.settings,
+        flags=flags.mcp_config,
+        agent=who.mcp_servers,
+        strict=flags.strict_mcp_config,
+        env=around.env,
+    )
+
+
 def build_agent(
     flags: Flags,
     announced: Announced,
     around: Surroundings,
     grants: Grants,
     *,
-    model: Model,
+    who: AgentDefinition,
+    model: SteeredModel,
     asker: Asker,
-    servers: SessionServers,
 ) -> Agent:
-    """The agent of a session. Raises `DefinitionError` or `UsageProblem` when it cannot be put together."""
-    definition = _definition(flags, announced, around)
-    tools, warnings = _tools(flags, definition, _agent_tool(flags, announced, around, definition))
+    """The agent of a session, without servers. Raises `UsageProblem` when it cannot be put together."""
+    tools, warnings = _chosen_tools(flags, announced, around, who)
+    turns = flags.max_turns or (who.max_turns if flags.agent else None) or _TURNS
     return Agent(
         cwd=flags.directory,
         model=model,
-        definition=definition,
+        definition=who,
         tools=tools,
         rules=grants.rules,
         mode=grants.in_force,
-        limits=Limits(turns=flags.max_turns or 200, cost_usd=flags.max_budget_usd),
+        limits=Limits(turns=turns, cost_usd=flags.max_budget_usd),
         asker=asker,
+        env=around.env,
+        sandbox=around.settings.sandbox.get("enabled") is not False,  # only a user's own file can say so
         hooks=(*around.hooks, *announced.hooks),
-        servers=servers,
         skills=around.catalogue.skills,
         instructions=around.instructions,
         directories=(*around.places.directories, *around.settings.directories),
@@ -128,11 +145,11 @@ def removed_tools(flags: Flags) -> tuple[str, ...]:
     return tuple(rule for rule in flags.disallowed_tools if split_rule(rule)[1] is None)
 
 
-def _definition(flags: Flags, announced: Announced, around: Surroundings) -> AgentDefinition:
-    """The agent that answers: `--agent`, else the settings', else the persona, with the host's system prompt.
+def agent_that_answers(flags: Flags, announced: Announced, around: Surroundings) -> AgentDefinition:
+    """`--agent`, else the settings', else the persona, with the host's system prompt and without removed tools.
 
     An empty `--system-prompt` keeps the persona: SDKs send it when their caller set none, and the persona is what this
-    program is.
+    program is. Raises `UsageProblem` for an agent that does not exist.
     """
     definition = load_persona()
     if name := flags.agent or around.settings.agent:
@@ -146,46 +163,33 @@ def _definition(flags: Flags, announced: Announced, around: Surroundings) -> Age
         definition = replace(definition, prompt=f"{definition.prompt.rstrip()}\n\n{addition}")
     if announced.skills is not None:
         definition = replace(definition, skills=tuple(name for name in definition.skills if name in announced.skills))
-    return definition
+    if definition.tools is not None and definition.name == load_persona().name and _brings_agents(flags, announced):
+        free = replace(definition.orchestration, spawns_subagents=None)
+        definition = replace(definition, tools=(*definition.tools, _SPAWNING), orchestration=free)
+    return replace(definition, disallowed_tools=(*definition.disallowed_tools, *removed_tools(flags)))
 
 
-def _agent_tool(
-    flags: Flags, announced: Announced, around: Surroundings, definition: AgentDefinition
-) -> Mapping[str, Tool]:
-    """Claude Code's tool to start agents, where the host brings agents of its own or names the tool."""
+def _brings_agents(flags: Flags, announced: Announced) -> bool:
+    """Whether the host brings agents of its own, or names the tool to start them."""
     named = {split_rule(rule)[0] for rule in (*flags.allowed_tools, *(flags.tools or ()))}
-    if not (announced.agents or flags.agents or "Agent" in named):
-        return {}
-    from agent.delegation.tool import agent_tool
-
-    return {"Agent": agent_tool(a for a in around.catalogue.agents.values() if a.name != definition.name)}
+    return bool(announced.agents or flags.agents or _SPAWNING in named)
 
 
-def _tools(
-    flags: Flags, definition: AgentDefinition, more: Mapping[str, Tool]
-) -> tuple[tuple[Tool, ...], Sequence[str]]:
-    """The built-in tools offered, by `--tools` or the agent's own list, and what was named in vain. `more`: beside
-    those of its own list.
-    """
-    pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS} | dict(more)
-    wanted = definition.tools
-    if flags.tools is not None:
-        wanted = None if flags.tools == ("default",) else flags.tools
-    elif wanted is not None and definition.name == load_persona().name:
-        wanted = (*wanted, *PERSONA_GRANTS, *more)
-    if wanted == ():
-        return (), ()
-    removed = (*definition.disallowed_tools, *removed_tools(flags))
-    selection = replace(definition, tools=wanted, disallowed_tools=removed).select_tools(pool)
+def _chosen_tools(
+    flags: Flags, announced: Announced, around: Surroundings, who: AgentDefinition
+) -> tuple[tuple[Tool, ...] | None, Sequence[str]]:
+    """The built-in tools that `--tools` names, and what it names in vain; None where the agent's own list decides."""
+    if flags.tools is None:
+        return None, ()
+    pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
+    if _brings_agents(flags, announced):
+        from agent.delegation.tool import agent_tool
+
+        pool[_SPAWNING] = agent_tool(a for a in around.catalogue.agents.values() if a.name != who.name)
+    selection = select_tools(pool, None if flags.tools == ("default",) else flags.tools)
+    if flags.tools and not selection.names:
+        raise UsageProblem(f"--tools names no tool there is: {', '.join(flags.tools)}. See `expert-devops tools`.")
     return tuple(pool[name] for name in selection.names), selection.warnings
-
-
-def _prompt_text(value: Any) -> str | None:
-    """A prompt as a text, or as a list of texts and text blocks."""
-    if isinstance(value, list):
-        parts = [part.get("text") if isinstance(part, Mapping) else part for part in value]
-        value = "\n\n".join(part for part in parts if isinstance(part, str))
-    return value if isinstance(value, str) and value else None
 
 
 def _text(text: str | None, path: str | None) -> str | None:

@@ -50,6 +50,10 @@ class SteeredModel:
         """Set the thinking budget; None leaves it to the model, 0 wants none."""
         self.options["thinking"] = None if tokens is None else thinking(self.id, tokens)
 
+    def choose(self, name: str) -> Model:
+        """Another model beside this one. Raises `ModelChoiceError`."""
+        return choose_model(name, self.env)
+
     async def stream(self, request: Request) -> AsyncIterator[Mapping[str, Any]]:
         options = {key: value for key, value in self.options.items() if value is not None}
         events = self._model().stream(replace(request, options={**request.options, **options}))

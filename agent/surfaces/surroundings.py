@@ -22,7 +22,7 @@ from agent.trust import TrustStore
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """As found once, when the session begins."""
+    """As found once, when the session begins. `env` is the environment with the settings' variables."""
 
     places: Places
     settings: Settings
@@ -30,15 +30,24 @@ class Surroundings:
     instructions: tuple[str, ...]
     hooks: tuple[Handler, ...]
     notices: tuple[str, ...]
+    env: Mapping[str, str]
 
 
 def look_around(flags: Flags, agents: Mapping[str, Any], env: Mapping[str, str]) -> Surroundings:
-    """Read everything. `agents` are those a host announced, in their JSON form. Raises `UsageProblem`."""
+    """Read everything. `agents` are those a host announced, in their JSON form. Raises `UsageProblem`.
+
+    With `--trust` the directory is trusted from now on.
+    """
+    directory, store = Path(flags.directory), TrustStore()
+    if not directory.is_dir():
+        raise UsageProblem(f"{directory} is not a directory. Give the project with -C DIR.")
+    if flags.trust:
+        store.trust(directory.resolve())
     try:
         places = Places.find(
-            Path(flags.directory),
+            directory,
             setting_sources=flags.setting_sources,
-            trusted=TrustStore().is_trusted,
+            trusted=store.is_trusted,
             directories=flags.add_dir,
             env=env,
         )
@@ -49,7 +58,8 @@ def look_around(flags: Flags, agents: Mapping[str, Any], env: Mapping[str, str])
     memory = load_memory(places, settings.memory_excludes)
     handlers, remarks = settings_hooks(settings.hooks)
     told = (settings.problems, settings.dropped, catalogue.problems, memory.problems, memory.dropped, remarks)
-    return Surroundings(places, settings, catalogue, memory.render(), handlers, _notices(*told))
+    around = {**env, **settings.env}
+    return Surroundings(places, settings, catalogue, memory.render(), handlers, _notices(*told), around)
 
 
 def _agents(flag: str | None) -> dict[str, Any]:
