@@ -20,6 +20,7 @@ from agent.session.transcript import Transcript, read_transcript, transcript_pat
 from agent.testing import ScriptedModel, Turn, call, thinking
 from tests.session.foreign import PARALLEL, SESSION, answered, entry, result, said, text, uid, write
 from tests.session.foreign import call as called
+from tools.shell import bash
 from tools.tool import ToolContext, ToolResult, tool
 
 SECRET = "sk-ant-" + "a" * 40
@@ -372,3 +373,25 @@ def test_long_paths_keep_a_hash_of_the_whole(tmp_path: Path) -> None:
     one, two = (tmp_path / ("d" * 150) / ("e" * 90) / end for end in ("a", "b"))
     assert project_key(one) != project_key(two)
     assert project_key(one)[:200] == project_key(two)[:200]
+
+
+# --- beside the session's file ---
+
+
+async def test_a_long_output_lies_whole_with_the_transcript_and_holds_no_secret(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    agent = make(tmp_path, env, [[call("Bash", command=f"seq 1 20000; echo {SECRET}")], "Done."])
+    agent.tools, agent.rules = [bash], Rules.parse(allow=["Bash"])
+    outcome = await agent.run("Count.")
+    line = written(tmp_path, env, outcome)[2]
+    check_spilled(
+        Path(line["toolUseResult"]["persistedOutputPath"]), transcript_path(tmp_path, outcome.session_id, env)
+    )
+
+
+def check_spilled(path: Path, transcript: Path) -> None:
+    assert path.parent == transcript.with_suffix("") / "tool-results"
+    assert path.read_text().splitlines()[19_999] == "20000"
+    assert SECRET not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
