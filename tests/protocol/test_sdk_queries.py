@@ -257,3 +257,36 @@ async def test_output_format_gives_a_structured_result(sdk: Any, options: Any, s
     messages = [message async for message in sdk.query(prompt="How many Python files?", options=given)]
     assert messages[-1].structured_output == {"n": 0}
     assert messages[-1].is_error is False
+
+
+async def test_settings_deny_what_the_host_allows(sdk: Any, served: Any, options: Any, project: Path) -> None:
+    server = served([[call("Bash", command="touch made")], "Denied."])
+    settings = '{"permissions": {"deny": ["Bash(touch *)"]}}'
+    messages = await ask(sdk, "Touch it.", options(server, settings=settings, allowed_tools=["Bash"]))
+    assert [denial["tool_name"] for denial in messages[-1].permission_denials] == ["Bash"]
+    assert list(project.iterdir()) == []  # noqa: ASYNC240 - a glance
+
+
+async def test_skills_are_named_and_limited(sdk: Any, served: Any, options: Any) -> None:
+    server = served(["Fine.", "Fine."])
+    everything = await ask(sdk, "Hello", options(server))
+    await ask(sdk, "Hello", options(server, skills=[]))
+    assert everything[0].data["skills"]
+    with_all, with_none = (str(request.body["system"]) for request in server.requests)
+    assert len(with_none) < len(with_all)
+
+
+async def test_what_a_child_spends_is_its_own_and_part_of_the_sum(sdk: Any, served: Any, options: Any) -> None:
+    task = call("Delegate", to="expert-backend", subject="Look", task="Look around.")
+    usages = [{"input_tokens": tokens, "output_tokens": 1} for tokens in (100, 10, 1)]
+    turns = [Turn([task], usage=usages[0]), Turn(["Nothing."], usage=usages[1]), Turn(["Done."], usage=usages[2])]
+    result = (await ask(sdk, "Go.", options(served(turns))))[-1]
+    assert result.usage["output_tokens"] == 2  # of the outermost agent alone
+    assert result.model_usage[MODEL]["outputTokens"] == 3
+    assert result.model_usage[MODEL]["costUSD"] == pytest.approx(result.total_cost_usd)
+
+
+async def test_an_unknown_price_is_null(sdk: Any, served: Any, options: Any) -> None:
+    result = (await ask(sdk, "Go.", options(served(["Done."]), model="a-model-of-our-own")))[-1]
+    assert result.total_cost_usd is None
+    assert result.model_usage["a-model-of-our-own"]["costUSD"] is None
