@@ -307,6 +307,26 @@ def test_nest_registers_its_controller(make: Make) -> None:
     assert "@Module({ controllers: [OperationsController], providers: [] })" in after(make(files), "src/app.module.ts")
 
 
+@pytest.mark.parametrize(
+    ("prefix", "health"),
+    [
+        ("app.setGlobalPrefix('api/v1');", "/api/v1/health"),
+        ("app.setGlobalPrefix('api', { exclude: ['health', 'livez'] });", "/health"),
+        ("", "/health"),
+    ],
+)
+def test_the_health_path_of_nest_has_the_global_prefix(prefix: str, health: str, make: Make) -> None:
+    files = dict(NODE["nest"].files)
+    files["src/main.ts"] = files["src/main.ts"].replace("  await app.listen", f"  {prefix}\n  await app.listen")
+    root = make(files)
+    plan = planned(root)
+    apply(root, plan)
+    unit = scan_project(root).units[0]
+    assert (unit.health_path, unit.liveness_path) == (health, health.replace("health", "livez"))
+    assert any("global prefix" in note for note in plan.notes) == bool(prefix)
+    assert planned(root).changes == ()
+
+
 def test_nest_asks_a_prisma_service(make: Make) -> None:
     files = dict(NODE["nest"].files)
     files["src/prisma.service.ts"] = (

@@ -49,6 +49,8 @@ def plan(unit: Unit) -> Draft:
     if routes and root:
         _controller(unit, draft, *root)
     _start(unit, draft, *main)
+    if routes and "setGlobalPrefix" in main[1].text:
+        draft.notes.append("The application has a global prefix: the routes answer below it.")
     if any("APP_GUARD" in unit.folder.source(n) or "useGlobalGuards" in unit.folder.source(n) for n in scripts(unit)):
         draft.notes.append("A global guard sees every request: let /health, /livez and /metrics through.")
     return draft

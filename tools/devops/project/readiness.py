@@ -161,6 +161,7 @@ class _Prefixes:
 
     def __init__(self, folder: Folder) -> None:
         self.global_prefix = ""
+        self.outside: frozenset[str] = frozenset()  # paths that `exclude` keeps out of the global prefix
         self.included: dict[str, str] = {}
         for _name, source in folder.sources(".py"):
             for found in re.finditer(
@@ -171,16 +172,20 @@ class _Prefixes:
             for found in re.finditer(r"path\(\s*[\"']([\w/-]*)[\"']\s*,\s*include\(\s*[\"']([\w.]+)[\"']", source):
                 self.included[found[2].removesuffix(".urls").rsplit(".", 1)[-1] + "/urls"] = "/" + found[1].strip("/")
         for _name, source in folder.sources("main.ts", "main.js"):
-            if declared := re.search(r"setGlobalPrefix\(\s*[\"']/?([\w/-]+)[\"']", source):
+            if declared := re.search(r"setGlobalPrefix\(\s*[\"']/?([\w/-]+)[\"']([^)]{0,400})", source):
                 self.global_prefix = "/" + declared[1]
+                self.outside = frozenset(re.findall(r"[\"']/?([\w/-]+)[\"']", declared[2]))
 
     def full(self, name: str, source: str, path: str) -> str:
         own = re.search(
             r"(?:APIRouter\([^)]{0,200}?prefix|Blueprint\([^)]{0,200}?url_prefix)\s*=\s*[\"'](/[\w/-]*)[\"']", source
         )
         lead = own[1] if own else ""
-        if name.endswith((".ts", ".js")) and (found := re.search(r"@Controller\(\s*[\"']/?([\w/-]*)[\"']", source)):
-            return "/" + "/".join(part.strip("/") for part in (self.global_prefix, found[1], path) if part.strip("/"))
+        if name.endswith((".ts", ".js")) and (
+            found := re.search(r"@Controller\(\s*(?:[\"']/?([\w/-]*)[\"']|\))", source)
+        ):
+            route = "/".join(part.strip("/") for part in (found[1] or "", path) if part.strip("/"))
+            return f"/{route}" if route in self.outside else f"{self.global_prefix}/{route}"
         if name.endswith(".py"):
             stem = name.removesuffix(".py").rsplit("/", 1)[-1]
             parent = "/".join(name.removesuffix(".py").rsplit("/", 2)[-2:])
