@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,8 +234,6 @@ def test_ecs_runs_the_image_by_the_digest_that_was_scanned(samples: dict[str, An
 
 
 def test_ecs_without_a_database_makes_none(samples: dict[str, Any], api: Any, make_sample: Any) -> None:
-    from dataclasses import replace
-
     files = make_sample((replace(api, services=(), env=()),), ("aws-ecs",)).files("terraform")
     assert "infra/data.tf" not in files
     assert "random" not in files["infra/versions.tf"]
@@ -297,8 +296,6 @@ def test_a_container_app_keeps_the_old_revision_until_the_new_one_is_proven(samp
 
 @pytest.mark.parametrize("platform", ["gcp-cloud-run", "aws-lambda"])
 def test_a_worker_is_not_forced_onto_a_platform_for_requests(api: Any, make_sample: Any, platform: str) -> None:
-    from dataclasses import replace
-
     worker = replace(api, kind="worker", start="celery -A app worker", port=None, health_path=None, migrate=None)
     sample = make_sample((worker,), (platform,))
     assert "deploy" not in yaml.safe_load(workflow_of(sample))["jobs"]
@@ -318,11 +315,19 @@ def test_prices_that_are_not_on_record_stay_unknown(samples: dict[str, Any]) -> 
         assert cost["unknown"]
 
 
-def test_prices_on_record_are_added_up(api: Any, make_sample: Any) -> None:
-    from dataclasses import replace
+PRICES = (
+    ("aws-lambda", 2.87),
+    ("aws-ecs", 25.44),
+    ("digitalocean", 12.0),
+    ("aws-ec2", 17.58),
+    ("gcp-cloud-run", 5.45),
+    ("azure-container-apps", 14.59),
+)
 
+
+def test_prices_on_record_are_added_up(api: Any, make_sample: Any) -> None:
     alone = replace(api, services=(), env=())
-    for platform, monthly in (("aws-lambda", 2.87), ("aws-ecs", 25.44), ("digitalocean", 12.0)):
+    for platform, monthly in PRICES:
         assert make_sample((alone,), (platform,)).plan().cost["monthly"] == monthly, platform
 
 
@@ -334,3 +339,19 @@ def test_two_units_on_vercel_are_two_projects(samples: dict[str, Any]) -> None:
     assert "VERCEL_PROJECT_ID: ${{ secrets.VERCEL_PROJECT_ID_SITE }}" in text
     assert "secrets.VERCEL_PROJECT_ID }}" not in text
     assert "secrets.VERCEL_PROJECT_ID }}" in workflow_of(samples["next-vercel"])
+
+
+@pytest.mark.parametrize(("platform", "monthly"), [("aws-ecs", 37.12), ("gcp-cloud-run", 41.22), ("azure", 30.59)])
+def test_a_cache_is_a_part_of_the_estimate(api: Any, make_sample: Any, platform: str, monthly: float) -> None:
+    sample = make_sample((replace(api, services=("redis",), env=("REDIS_URL",)),), (platform,))
+    assert sample.plan().cost["monthly"] == monthly
+
+
+def test_what_is_known_to_cost_too_much_is_over_the_budget(api: Any, make_sample: Any, make_spec: Any) -> None:
+    for amount, within in ((30, False), (5000, None)):
+        sample = make_sample((api,), ("gcp-cloud-run",), make_spec(budget={"amount": amount, "currency": "USD"}))
+        plan = sample.plan()
+        assert (plan.cost["monthly"], plan.cost["within_budget"]) == (None, within)
+        told = "\n".join(plan.notes) + sample.files("architecture")["docs/deployment/architecture.md"]
+        assert ("over the budget" in told) == (within is False)
+        assert ("exceeds the budget" in told) == (within is False)

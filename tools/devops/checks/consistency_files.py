@@ -17,6 +17,7 @@ from tools.devops.types import DeployUnit, Finding
 _CORS_FILE = (".py", ".js", ".ts", ".mjs")
 _CORS_ANY = re.compile(r"allow_origins\s*=\s*\[\s*[\"']\*[\"']|origin:\s*[\"']\*[\"']")
 _CORS_CREDENTIALS = re.compile(r"allow_credentials\s*=\s*True|credentials:\s*true")
+_VARIABLE = re.compile(r"\$\{[^}]*\}")
 _HOST = re.compile(r"(?:postgres\w*|mysql\w*|redis|mongodb|amqp)(?:\+\w+)?://(?:[^@/\s]*@)?([\w.-]+)")
 
 
@@ -69,7 +70,7 @@ def _hosts(subject: Subject) -> Iterator[Finding]:
         for name, value in services.items():
             entries = mapping(value).get("environment")
             texts = [str(item) for item in (*mapping(entries).values(), *sequence(entries))]
-            for host in _HOST.findall(" ".join(texts)):
+            for host in _HOST.findall(_VARIABLE.sub("x", " ".join(texts))):
                 if host not in services and "." not in host:
                     line = document.line("services", name, "environment")
                     yield RULES.at(

@@ -80,7 +80,7 @@ def _check_ignore(subject: Subject, path: str) -> Iterator[Finding]:
         if not ignored(name):
             yield RULES.at("env", path, 0, f"{name} is not excluded.")
             break
-    if not ignored(".git/config"):
+    if folder == "." and not ignored(".git/config"):  # the repository's own lies nowhere else
         yield RULES.at("git", path, 0, ".git is not excluded.")
     prefix = "" if folder == "." else f"{folder}/"
     beside = {name.removeprefix(prefix) for name in subject.tree.files if name.startswith(prefix)}

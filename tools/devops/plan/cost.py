@@ -6,7 +6,7 @@ price is not zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 from tools.devops.plan.names import deployable, platform_for, replica_range, serves, stated
@@ -55,25 +55,42 @@ def estimate(project: Project, spec: Spec | None, decisions: Sequence[Decision])
             bill.absent.append(f"prices of {platform}")
         else:
             rule(bill, units, services, spec)
-    if services and not set(by_platform) & {"railway", "kubernetes", "aws-ecs"}:
+    if _hosted_elsewhere(by_platform, services):
         bill.absent.append("price of the externally hosted database or cache")
-    monthly = None if bill.absent or not bill.items else round(sum(i["monthly"] for i in bill.items), 2)
+    known = round(sum(i["monthly"] for i in bill.items), 2)
+    monthly = None if bill.absent or not bill.items else known
     budget = _budget(spec)
     return {
         "currency": "USD",
         "monthly": monthly,
+        "known": known,
         "items": bill.items,
         "assumptions": bill.assumptions,
         "as_of": min((f.as_of for f in bill.used), default=None),
         "facts": [_cited(found) for found in {found.id: found for found in bill.used}.values()],
         "unknown": sorted(set(bill.absent)),
         "budget": budget,
-        "within_budget": None if monthly is None or budget is None else monthly <= budget,
+        "within_budget": _within(known, monthly, budget),
     }
 
 
 def _cited(found: Fact) -> dict[str, Any]:
     return {"id": found.id, "value": found.value, "as_of": found.as_of, "source": found.source}
+
+
+_COUNTED = frozenset({"railway", "kubernetes", "aws-ecs", "gcp-cloud-run", "azure-container-apps"})
+"""Platforms whose rule counts the services of its units itself."""
+
+
+def _hosted_elsewhere(platforms: Collection[str], services: int) -> bool:
+    return bool(services) and not set(platforms) & _COUNTED
+
+
+def _within(known: float, monthly: float | None, budget: float | None) -> bool | None:
+    """Whether the budget holds; unknown prices cannot bring back what the known ones overspend."""
+    if budget is None or (monthly is None and known <= budget):
+        return None
+    return known <= budget
 
 
 def _budget(spec: Spec | None) -> float | None:
@@ -128,6 +145,7 @@ def _kubernetes(bill: _Bill, units: Sequence[DeployUnit], services: int, _spec: 
 
 
 _REQUESTS, _SECONDS, _FUNCTION_GB = 1_000_000, 0.2, 0.5
+_MONTH_SECONDS, _EC2_DISK_GB = 730 * 3600, 30
 
 
 def _lambda(bill: _Bill, units: Sequence[DeployUnit], _services: int, _spec: Spec | None) -> None:
@@ -152,8 +170,11 @@ def _ecs(bill: _Bill, units: Sequence[DeployUnit], services: int, spec: Spec | N
         zones = bill.price("aws.rds_multi_az_factor") if replica_range(spec, "aws-ecs")[0] > 1 else 1
         disk = 20 * bill.price("aws.rds_gp3_usd_per_gb_month")
         bill.add("RDS for PostgreSQL", zones * (database + disk), "db.t4g.small, 20 GB")
-    for kind in sorted(kinds & {"mysql", "redis"}):
-        bill.absent.append(f"price of AWS's {kind}")
+    if "redis" in kinds:
+        node = bill.price("aws.elasticache_t4g_micro_usd_per_hour") * hours
+        bill.add("ElastiCache", node, "cache.t4g.micro, one node")
+    if "mysql" in kinds:
+        bill.absent.append("price of AWS's mysql")
     if services > len(kinds & {"postgres", "mysql", "redis"}):
         bill.absent.append("price of the externally hosted services")
     bill.assumptions.append("AWS: prices of us-east-1; public addresses, logs and egress are not included.")
@@ -165,6 +186,54 @@ def _droplet(bill: _Bill, units: Sequence[DeployUnit], _services: int, _spec: Sp
     bill.assumptions.append("DigitalOcean: backups (a share of the droplet's price) and egress are not included.")
 
 
+def _ec2(bill: _Bill, _units: Sequence[DeployUnit], _services: int, _spec: Spec | None) -> None:
+    hours = bill.price("aws.hours_per_month")
+    bill.add("EC2 instance", bill.price("aws.ec2_t3_small_usd_per_hour") * hours, "t3.small, on demand")
+    bill.add("Disk", _EC2_DISK_GB * bill.price("aws.ebs_gp3_usd_per_gb_month"), f"{_EC2_DISK_GB} GB gp3")
+    bill.assumptions.append("AWS: prices of us-east-1; the public address, snapshots and egress are not included.")
+
+
+def _cloud_run(bill: _Bill, units: Sequence[DeployUnit], _services: int, spec: Spec | None) -> None:
+    """Requests one at a time, as on Lambda; an instance that is kept ready is billed like a working one."""
+    cpu, memory = bill.price("gcp.cloud_run_usd_per_vcpu_second"), bill.price("gcp.cloud_run_usd_per_gib_second")
+    ready = replica_range(spec, "gcp-cloud-run")[0]
+    ready = ready if ready > 1 else 0
+    seconds = len(units) * (ready * _MONTH_SECONDS if ready else _REQUESTS * _SECONDS)
+    basis = f"{ready} instances kept ready" if ready else f"1 million requests of {_SECONDS} s, no free tier"
+    bill.add("Cloud Run", seconds * (cpu + 0.5 * memory), f"{len(units)} x (1 vCPU, 0.5 GB), {basis}")
+    requests = len(units) * _REQUESTS / 1_000_000 * bill.price("gcp.cloud_run_usd_per_million_requests")
+    bill.add("Cloud Run requests", requests, f"{len(units)} x 1 million")
+    kinds = {service_id(name) for unit in units for name in unit.services}
+    if "redis" in kinds:
+        cache = bill.price("gcp.memorystore_basic_usd_per_gb_hour") * bill.price("aws.hours_per_month")
+        bill.add("Memorystore for Redis", cache, "1 GB, basic tier")
+    _others(bill, kinds - {"redis"})
+    bill.assumptions.append("Google Cloud: prices of us-central1; builds, logs and egress are not included.")
+
+
+def _container_apps(bill: _Bill, units: Sequence[DeployUnit], _services: int, spec: Spec | None) -> None:
+    """Replicas that always run, idle nine tenths of the time."""
+    active, idle = (
+        bill.price("azure.container_apps_usd_per_vcpu_second"),
+        bill.price("azure.container_apps_idle_usd_per_vcpu_second"),
+    )
+    memory = bill.price("azure.container_apps_usd_per_gib_second")
+    replicas = sum(replica_range(spec, "azure-container-apps")[0] if serves(unit) else 1 for unit in units)
+    second = 0.5 * (0.1 * active + 0.9 * idle) + memory
+    basis = f"{replicas} x (0.5 vCPU, 1 GB), busy a tenth of the time, no free grant"
+    bill.add("Container Apps", replicas * _MONTH_SECONDS * second, basis)
+    kinds = {service_id(name) for unit in units for name in unit.services}
+    if "redis" in kinds:
+        bill.add("Azure Cache for Redis", bill.price("azure.redis_basic_c0_usd_per_month"), "Basic C0, 250 MB")
+    _others(bill, kinds - {"redis"})
+    bill.assumptions.append("Azure: prices of East US; registry, vault, logs and egress are not included.")
+
+
+def _others(bill: _Bill, kinds: Set[str]) -> None:
+    if kinds - {"sqlite"}:
+        bill.absent.append(f"price of {', '.join(sorted(kinds))}")
+
+
 _RULES = {
     "railway": _railway,
     "vercel": _vercel,
@@ -172,5 +241,8 @@ _RULES = {
     "kubernetes": _kubernetes,
     "aws-lambda": _lambda,
     "aws-ecs": _ecs,
+    "aws-ec2": _ec2,
+    "gcp-cloud-run": _cloud_run,
+    "azure-container-apps": _container_apps,
     "digitalocean": _droplet,
 }

@@ -80,7 +80,9 @@ def _of_project(
     if doubled := [platform_of(p).name for p in platforms if p in ("railway", "vercel", "netlify")]:
         yield "autodeploy", {"platforms": ", ".join(doubled)}
     if cost.get("within_budget") is False:
-        yield "budget", {"monthly": cost["monthly"], "budget": cost["budget"]}
+        yield "budget", {"monthly": cost["known"], "budget": cost["budget"]}
+    if stated(spec, "budget") and cost["budget"] is None:
+        yield "budget_unread", {}
     yield from _of_goals(project, spec)
     for schedule, text in unserved(deployable(project), spec):
         yield ("job_without_program" if schedule else "job_without_time"), {"schedule": schedule, "text": text}
