@@ -21,6 +21,7 @@ async def ask(talk: Conversation, messages: Sequence[Json], *, shown: bool = Tru
 
     def on_event(event: Mapping[str, Any]) -> None:
         talk.emit(ModelEvent(event=event, agent_id=talk.agent_id))
+        talk.calls.foresee(event)
 
     def on_retry(retry: Retry) -> None:
         if retry.usage:

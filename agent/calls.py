@@ -18,6 +18,7 @@ from agent.judging import Call, Judge
 from agent.limits import digest_of
 from agent.names import fold
 from agent.result import Denial
+from agent.shelter import Confined
 from tools.ports import NeedsInput
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext, ToolError, ToolResult
@@ -70,6 +71,12 @@ class CallRunner:
     @property
     def denials(self) -> list[Denial]:
         return self.judge.denials
+
+    def foresee(self, event: Mapping[str, Any]) -> None:
+        """See a stream event: the shell a call names gets ready while the rest of the call is written."""
+        block = event.get("content_block") or {}
+        if block.get("type") == "tool_use" and isinstance(tool := self.tools.get(str(block.get("name"))), Confined):
+            tool.prepare()
 
     async def run(
         self, content: Sequence[Json], malformed: Mapping[int, str], settled: Mapping[str, Json]

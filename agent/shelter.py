@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.events import Event, Notice
 from tools.tool import Effect, Tool, ToolContext, ToolResult
+
+_FINDING_OUT = threading.Lock()  # what the sandbox can do is found out once, not by every thread that asks
 
 
 class Confined:
@@ -19,6 +23,7 @@ class Confined:
         self._context = context
         self._emit = emit
         self._missing: str | None = None
+        self._prepared = False
 
     @property
     def name(self) -> str:
@@ -41,12 +46,29 @@ class Confined:
         if self._missing is None:
             from agent.sandbox import confine
 
-            report = confine(self._context)
+            with _FINDING_OUT:
+                report = confine(self._context)
             self._missing = "" if report.available else report.reason or "unknown reason"
             if notice := report.notice():
                 self._emit(Notice(level="warning", text=notice))
         return self._missing
 
+    def prepare(self) -> None:
+        """Load what the first command needs, in a thread, while the model is still writing the call."""
+        if not self._prepared:
+            self._prepared = True
+            asyncio.get_running_loop().run_in_executor(None, _load)
+
     async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
         self.missing()
         return await self._inner.invoke(ctx, raw)
+
+
+def _load() -> None:
+    """Nothing here keeps state of a run: what is loaded or found out holds for the process."""
+    from agent.permissions.shell import parse
+    from agent.sandbox import probe
+
+    parse("true")
+    with _FINDING_OUT:
+        probe()
