@@ -23,7 +23,7 @@ from agent.surfaces.configured import answers_of, closing, configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.progress import progress_for
 from agent.surfaces.proposing import Proposing
-from agent.workflow.report import to_markdown
+from agent.workflow.report import report_schema, to_markdown
 from agent.workflow.run import WorkflowRun
 from tools.ports import DelegationResult
 from tools.text import clean
@@ -54,9 +54,17 @@ def configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-turns", type=int, default=200, metavar="N")
     parser.add_argument("--max-budget-usd", type=float, metavar="USD")
     parser.add_argument("--output-format", choices=("text", "json", "stream-json"), default="text")
+    parser.add_argument(
+        "--print-schema",
+        action="store_true",
+        help="print the JSON Schema of the `report` in a JSON result",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.print_schema:
+        print(report_schema(), end="")
+        return 0
     answers = answers_of(args.answers)
     if args.delegation_results and not args.resume:
         raise UsageProblem("--delegation-results belongs to a session that asked for them: give it with --resume.")

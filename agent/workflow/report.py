@@ -109,6 +109,11 @@ def build_report(
     }
 
 
+def report_schema() -> str:
+    """The JSON Schema of a report, as JSON text."""
+    return Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8")
+
+
 def _verdict(names: Sequence[str], checks: Sequence[Check]) -> str:
     """`failed` beats `not_verified` beats `passed`; without a single passed check an item is not verified."""
     statuses = {check.status for check in checks if check.name.removesuffix("_planned") in names}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from agent.api import Agent
+from agent.api import Agent, result_json
 from agent.askers import Headless
 from agent.events import Event, RunFinished, RunStarted, StepChanged, ToolFinished
 from agent.result import Completed
 from agent.session.listing import list_sessions
-from agent.workflow.report import to_markdown
+from agent.workflow.report import report_schema, to_markdown
 from agent.workflow.run import WorkflowRun
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -51,6 +53,7 @@ async def test_siblings_do_their_part_before_step_8_closes(tmp_path: Path, name:
     assert {data["status"] for data in reports if data["agent"] in siblings} == {"completed"}
     assert not any(data.get("broken_checks") or data.get("denials") for data in reports)
     assert result.report is not None
+    Draft202012Validator(json.loads(report_schema())).validate(result_json(result)["report"])
     told = {entry["agent"]: entry for entry in result.report["siblings"]}
     assert set(told) == siblings
     assert all((entry["status"], entry["outcome"]) == ("completed", "completed") for entry in told.values())
