@@ -15,6 +15,7 @@ from tools.devops.instrument.script_handles import (
     scripts,
 )
 from tools.devops.instrument.script_modules import Modules
+from tools.devops.instrument.script_tests import add_tests
 from tools.devops.instrument.source import Unit
 from tools.devops.instrument.types import Draft, Handle
 from tools.devops.render import Quoted
@@ -58,6 +59,7 @@ def plan(unit: Unit) -> Draft:
         if "json_logs" in subjects:
             wiring.json_logs()
         wiring.write()
+        add_tests(wiring.modules, draft, wiring.added)
         draft.added += subjects
     if "sigterm" in unit.subjects:
         _shutdown(unit, draft, files)
@@ -76,6 +78,7 @@ class _Wiring:
         self.middleware: list[str] = []
         self.routes: list[str] = []
         self.first: list[str] = []
+        self.added: dict[str, tuple[str, list[str]]] = {}
 
     def _use(self, target: str, names: list[str]) -> None:
         self.imports.append(self.modules.import_from(target, names))
@@ -101,6 +104,7 @@ class _Wiring:
             "liveness": "liveness" in subjects,
         }
         self.draft.new[target] = self.modules.render("express_health", values)
+        self.added |= {name: (target, list(_NAMES[name])) for name in ("health", "liveness") if name in subjects}
         self._use(target, names)
 
     def _checks(self) -> tuple[list[str], list[Handle]]:
@@ -116,6 +120,7 @@ class _Wiring:
     def metrics(self) -> None:
         target = self.modules.new("request-metrics", "metrics-routes")
         self.draft.new[target] = self.modules.render("request_metrics", {"routes": True, "handler": True})
+        self.added["metrics"] = (target, list(_NAMES["metrics"]))
         self.middleware.append("observeRequests")
         self.routes.append(f'{self.app.name}.get("/metrics", answerMetrics);')
         self._use(target, ["answerMetrics", "observeRequests"])
@@ -123,6 +128,7 @@ class _Wiring:
     def json_logs(self) -> None:
         target = self.modules.new("json-console", "json-logs")
         self.draft.new[target] = self.modules.render("json_console", {"request_ids": True})
+        self.added["json_logs"] = (target, ["JsonFormatter"])
         self.middleware.insert(0, "withRequestId")
         self.first.append("logJson();")
         self._use(target, ["logJson", "withRequestId"])
