@@ -166,9 +166,14 @@ class _Work:
         return tried.next_run
 
     async def _change_files(self, failed: FailedRun, tried: Attempt) -> None:
-        going = self.make_agent().start(evidence(failed, tried.causes, self.feedback))
-        async for event in going:
-            self.show(event)
+        agent = self.make_agent()
+        going = agent.start(evidence(failed, tried.causes, self.feedback))
+        try:
+            async for event in going:
+                self.show(event)
+        finally:
+            if agent.servers is not None:
+                await agent.servers.aclose()
         tried.session, tried.problem = going.session_id, going.result.text
         if going.result.status != "completed":
             reason = getattr(going.result, "reason", going.result.text)

@@ -95,7 +95,7 @@ def read_results(path: Path) -> list[DelegationResult]:
         raise DelegationError(f"The results file {path} cannot be read: {error.strerror}.") from error
     except (FrontmatterError, UnicodeDecodeError) as error:
         raise DelegationError(f"The results file {path} is neither YAML nor JSON: {error}") from error
-    if not isinstance(data, list):
+    if not isinstance(data, list) or not data:
         raise DelegationError(f"The results file {path} must hold a list of results, each with `agent` and `text`.")
     try:
         return [result_of(item) for item in data]

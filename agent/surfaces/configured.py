@@ -40,10 +40,9 @@ def configured_agent(
         max_turns=limits.turns,
         max_budget_usd=limits.cost_usd,
         trust=trust,
+        siblings=siblings,
     )
-    agent = agent_of(flags, asker)
-    agent.siblings = siblings
-    return agent
+    return agent_of(flags, asker)
 
 
 def agent_of(flags: Flags, asker: Asker) -> Agent:

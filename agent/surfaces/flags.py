@@ -104,6 +104,10 @@ class Flags:
     resume: str | None = _flag("-r", "--resume", kind="optional", help="continue a session")
     continue_last: bool = _flag("-c", "--continue", kind="switch", help="continue this directory's last session")
     fork_session: bool = _flag("--fork-session", kind="switch", help="resume into a new session id")
+    siblings: Literal["start", "request"] = _flag(
+        "--siblings", choices=("start", "request"), default="start", help="request: end with typed requests instead"
+    )
+    delegation_results: str | None = _flag("--delegation-results", help="with --resume: what came of those, a file")
     session_id: str | None = _flag("--session-id", help="the id of the new session, a UUID")
     no_session_persistence: bool = _flag("--no-session-persistence", kind="switch", help="leave nothing of the session")
     resume_session_at: str | None = _flag("--resume-session-at", help="drop everything after this message")

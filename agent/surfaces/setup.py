@@ -51,6 +51,8 @@ def check_flags(flags: Flags) -> None:
         raise UsageProblem(f"--permission-mode {flags.permission_mode!r} is none of {', '.join(MODES)}.")
     if flags.max_turns is not None and flags.max_turns < 1:
         raise UsageProblem(f"--max-turns {flags.max_turns} leaves no turn; give 1 or more.")
+    if flags.delegation_results and flags.resume is None and not flags.continue_last:
+        raise UsageProblem("--delegation-results belongs to a session that asked for them: give it with --resume.")
     check_session_flags(flags)
     schema_of(flags)
 
@@ -135,6 +137,7 @@ def build_agent(
         instructions=around.instructions,
         directories=(*around.places.directories, *around.settings.directories),
         agents=around.catalogue.agents,
+        siblings=flags.siblings,
         output=announced.output or schema_of(flags),
         notices=(*flags.notices, *announced.problems, *around.notices, *warnings, *grants.base.warnings),
     )

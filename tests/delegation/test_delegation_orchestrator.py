@@ -122,6 +122,7 @@ async def test_results_for_a_new_session_fit_nothing(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("agent: x", "must hold a list"),
+        ("[]", "must hold a list"),
         ("- just words", "needs `agent` and `text`"),
         ("- {agent: x, text: y, status: great}", "needs `agent` and `text`"),
         ("- {agent: 3, text: y}", "needs `agent` and `text`"),

@@ -67,7 +67,7 @@ def ask(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 
     def run(turns: list[TurnLike], *flags: str, prompt: str = "Hi", form: str = "json", clean: bool = True) -> Answer:
         printed = tmp_path / "printed"
-        with FakeMessagesServer(turns) as server, printed.open("wb") as file:
+        with FakeMessagesServer(turns, seeded="--resume" in flags) as server, printed.open("wb") as file:
             monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
             usual = os.dup(1)
             os.dup2(file.fileno(), 1)
@@ -379,3 +379,40 @@ def test_a_bug_of_ours_still_leaves_one_result(ask: Ask, monkeypatch: pytest.Mon
     got = ask(["Hello."], clean=False)
     assert (got.code, got.result["errors"]) == (1, ["ZeroDivisionError: a bug"])
     assert "Traceback" in got.err
+
+
+# --- started by an orchestrator ---
+
+
+def test_requests_leave_and_their_results_are_handed_in(ask: Ask, tmp_path: Path) -> None:
+    asked = call("Delegate", to="expert-backend", subject="health", task="Add it.")
+    first = ask([[asked], "Asked for it."], "--siblings", "request")
+    assert first.code == 0
+    assert [(r["to"], r["subject"]) for r in first.result["delegations"]] == [("expert-backend", "health")]
+    assert len(first.server.requests) == 2  # no sibling was started
+
+    results = tmp_path / "results.json"
+    results.write_text('[{"agent": "expert-backend", "text": "Added in app.py."}]')
+    flags = ("--resume", first.result["session_id"], "--delegation-results", str(results))
+    second = ask(["Thanks."], "--siblings", "request", *flags, prompt="")
+    assert second.code == 0, second.err
+    assert "delegations" not in second.result
+    said = str(second.body()["messages"][-1]["content"])
+    assert "expert-backend, health: completed" in said
+    assert "Added in app.py." in said.split("<untrusted-data")[1]
+
+    third = ask([], *flags, prompt="")
+    assert third.code == 2
+    assert "fits no open request" in f"{third.out}{third.err}"
+
+
+@pytest.mark.parametrize("text", ["[]", "no list", '[{"agent": 1}]'])
+def test_results_that_cannot_be_used_are_said(ask: Ask, tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    got = ask([], "--delegation-results", str(tmp_path / "r.json"))
+    assert got.code == 2
+    assert "give it with --resume" in got.err
+    first = ask(["Hello."])
+    got = ask([], "--resume", first.result["session_id"], "--delegation-results", str(tmp_path / "r.json"))
+    assert got.code == 2
+    assert str(tmp_path / "r.json") in f"{got.out}{got.err}"

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from agent.api import Agent, Run
+from agent.delegation import read_results
 from agent.events import Event, RunStarted
 from agent.result import Completed, Failed, Interrupted, Result
 from agent.session.journal import new_session_id, session_directory
@@ -129,7 +130,9 @@ class Session:
 
     def _start(self, agent: Agent, prompt: str, frame: Mapping[str, Any]) -> Run:
         prompt_id = frame.get("uuid") if is_uuid(frame.get("uuid")) else None
-        return agent.start(prompt, opening=self._first_opening(), prompt_id=prompt_id)
+        path = None if self.session_id else self.parts.flags.delegation_results  # they belong to the first turn
+        results = read_results(Path(path)) if path else ()
+        return agent.start(prompt, opening=self._first_opening(), prompt_id=prompt_id, delegation_results=results)
 
     def _compact(self, agent: Agent, instructions: str) -> Run:
         opening = self._first_opening()
