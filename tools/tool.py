@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -63,24 +65,33 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ} | {"CLAUDECODE": "1"} | dict(extra or {})
 
 
-@dataclass(slots=True)
+_OWN = Path()  # stands for a scratch directory of its own
+
+
+@dataclass(slots=True, weakref_slot=True)
 class ToolContext:
     """Where a tool call happens and whom it may ask.
 
     `root` is the workspace; `cwd` the current directory, which Bash may move. `scratch` is a private directory for
-    spilled output. `state` is one mapping per run where a tool module keeps what must survive between calls (files
-    already read, background processes), under its own module name. `progress` shows a line to whoever watches.
+    spilled output; without one the context makes its own, which goes with it. `state` is one mapping per run where a
+    tool module keeps what must survive between calls (files already read, background processes), under its own module
+    name. `progress` shows a line to whoever watches.
     """
 
     root: Path
     cwd: Path = field(default_factory=Path.cwd)
-    scratch: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="expert-devops-")))
+    scratch: Path = _OWN
     env: Mapping[str, str] = field(default_factory=child_environment)
     asker: Asker = field(default_factory=NobodyAsks)
     delegator: Delegator | None = None
     steps: StepCloser | None = None
     state: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _line: None
+
+    def __post_init__(self) -> None:
+        if self.scratch is _OWN:
+            self.scratch = Path(tempfile.mkdtemp(prefix="expert-devops-"))
+            weakref.finalize(self, shutil.rmtree, self.scratch, ignore_errors=True)
 
     @classmethod
     def at(cls, root: str | os.PathLike[str]) -> ToolContext:

@@ -121,7 +121,7 @@ values = st.recursive(
 def test_a_message_is_one_ascii_line_and_comes_back_whole(message: dict[str, Any]) -> None:
     reading, writing = os.pipe()
     try:
-        Wire(writing).send(message)
+        Wire(writing, Path.cwd).send(message)
         line = os.read(reading, 1 << 20)
     finally:
         os.close(reading)
@@ -157,7 +157,7 @@ def test_a_long_image_gives_way_to_a_text(tmp_path: Path) -> None:
 
 def test_what_is_acted_upon_is_never_shortened(pipe: tuple[int, int]) -> None:
     with pytest.raises(LineTooLongError, match="more than a host reads"):
-        Wire(pipe[1]).send_whole({"input": "x" * MOST_BYTES})
+        Wire(pipe[1], Path.cwd).send_whole({"input": "x" * MOST_BYTES})
 
 
 @given(st.lists(st.binary(max_size=30).map(lambda raw: raw.replace(b"\n", b"")), max_size=6), st.booleans())

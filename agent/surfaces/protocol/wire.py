@@ -33,9 +33,9 @@ class LineTooLongError(Exception):
 class Wire:
     """Writes messages to a file descriptor. `spill` gives the directory for what is too long for a line."""
 
-    def __init__(self, fd: int, spill: Callable[[], Path] | None = None) -> None:
+    def __init__(self, fd: int, spill: Callable[[], Path]) -> None:
         self._fd = fd
-        self._spill = spill or _private_directory
+        self._spill = spill
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one message. Long texts in it give way to a preview and the path of a file that holds them whole."""
@@ -138,7 +138,3 @@ def _save(data: bytes, spill: Callable[[], Path]) -> Path:
     with os.fdopen(fd, "wb") as file:
         file.write(data)
     return Path(name)
-
-
-def _private_directory() -> Path:
-    return Path(tempfile.mkdtemp(prefix="expert-devops-"))
