@@ -30,6 +30,7 @@ from agent.session.resume import Restored
 from agent.session.transcript import transcript_path
 from agent.shelter import Confined
 from agent.skills import builtin_skill_root, choose_preloaded, find_skills
+from agent.taint import tainted_by
 from agent.workflow.written import work_of_session
 from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
@@ -390,6 +391,7 @@ async def release(talk: Conversation, sitting: Sitting | None) -> None:
 def _take_over(talk: Conversation, restored: Restored, why: str) -> None:
     talk.begins = why
     talk.history.extend(restored.history)
+    talk.calls.judge.taint = tainted_by(restored.history)
     talk.settled = restored.settled
     talk.turn = restored.turns
     talk.window.note(*restored.counted)

@@ -151,6 +151,7 @@ class CallRunner:
         self.judge.ran(call, cwd, result.data.get("exitCode"))
         if self.hooks is not None:
             result = await self._afterwards(call, result, time.monotonic() - started)
+        self.judge.taint.heard(call.name, call.input, result.content)
         result = self._remark(call, tool, result)
         block = self.redactor.json(_block(call, result))
         self.emit(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agent.events import Event, Notice, PermissionDecided
 from agent.limits import RepeatGuard, digest_of
 from agent.result import Denial
+from agent.taint import Taint
 from tools.paths import grant
 from tools.ports import PermissionRequest
 from tools.tool import Tool, ToolContext
@@ -47,6 +48,7 @@ class Judge:
     denials: list[Denial] = field(default_factory=list)
     reminders: list[str] = field(default_factory=list)
     repeats: RepeatGuard = field(default_factory=RepeatGuard)
+    taint: Taint = field(default_factory=Taint)
     _plans: Plans | None = None
     _engine: PermissionEngine | None = None
 
@@ -64,7 +66,7 @@ class Judge:
     async def permitted(self, call: Call) -> Call | str:
         """The call as it may run (a hook or a person may have changed its input), or the denial the model reads."""
         call, decision = await self._decide(call)
-        decision = self._as_planned(call, decision)
+        decision = self.taint.weigh(call.name, call.input, self._as_planned(call, decision), self.permissions)
         by, reason = "rule", decision.reason
         behavior: str = decision.behavior
         if behavior == "ask":

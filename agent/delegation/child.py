@@ -136,6 +136,7 @@ def assemble(
         hooks=hooks,
     )
     only_readable(context, lambda path: calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny")
+    calls.judge.taint = parent.calls.judge.taint
     skills, missing = choose_preloaded(agent.skills, setting.skills)
     chosen, own, problems = _model(setting, parent.model, setting.model or model or agent.model)
     talk = Conversation(
