@@ -100,9 +100,12 @@ async def test_bypass_is_bypass(tmp_path: Path) -> None:
 
 async def test_a_session_that_is_taken_up_again_stays_tainted(tmp_path: Path) -> None:
     rules = Rules.parse(allow=["mcp__tickets"])
-    for script, resume in (([[READ], "Done."], None), ([[WRITE], "Done."], "first")):
-        agent = Agent(cwd=tmp_path, model=ScriptedModel(script), tools=TOOLS, rules=rules, env={}, sandbox=False)
-        run = agent.start("go", resume=session) if resume else agent.start("go")  # type: ignore[has-type]
+    session: str | None = None
+    for each in (READ, WRITE):
+        agent = Agent(
+            cwd=tmp_path, model=ScriptedModel([[each], "Done."]), tools=TOOLS, rules=rules, env={}, sandbox=False
+        )
+        run = agent.start("go", resume=session)
         found = [event async for event in run if isinstance(event, PermissionDecided)]
         session = run.result.session_id
     assert found[-1].behavior == "deny"
