@@ -37,17 +37,18 @@ _FREQUENCIES = {
     "continuous": ("continuous", "continuously"),
 }
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365, "일": 1, "주": 7, "개": 30, "년": 365}
+_SUBJECT = re.compile(r"\s?(?:은|는|are|is|shall be|run|every|each|taken|daily|nightly|hourly)(?=\s)", FLAGS)
 _EVERY_HOURS = re.compile(r"every (\w{1,6}) hours|(\d{1,2})시간")
 _COUNT_BEFORE = re.compile(r"(?<![\w.-])(\d{1,2}|one|two|three|four|five)\s?(?:x |개(?:의)? ?)?$", FLAGS)
 _COUNT_AFTER = re.compile(r"\s?(?:\(?x?|:)\s?(\d{1,2})\s?(?:개|대|\)|$|x)", FLAGS)
 _PRODUCTION = re.compile(r"(?:prod(?:uction)?|운영|프로덕션)\s?(?:은|는|에서는)?\s?[:=]?\s?$", FLAGS)
 _ITSELF = re.compile(
-    r"read|replica|primary|master|always on|high|\bha\b|읽기|multi-az|다중|standby|database"
+    r"read|리더|replica|primary|master|always on|high|\bha\b|읽기|multi-az|다중|standby|database"
     r"|db|데이터|디비|streaming|스트리밍"
 )
-_COUNTED = re.compile(r"replica(?!t)|복제본|레플리카|리플리카|standby|reader|node", FLAGS)
+_COUNTED = re.compile(r"리더|replica(?!t)|복제본|레플리카|리플리카|standby|reader|node", FLAGS)
 _KINDS = (
-    ("read-replica", r"read|읽기|복제본|primary|master"),
+    ("read-replica", r"read|리더|읽기|복제본|primary|master"),
     ("multi-az", r"multi-az|다중|zone|영역"),
     ("streaming", r"streaming|스트리밍"),
     ("replica-set", r"replica sets?|레플리카 ?셋"),
@@ -192,6 +193,7 @@ def _backup(statement: Statement) -> Iterator[Hit]:
         value = backup_value(told)
         automatic = found("rules.automatic", scope.whole)
         judged = hit("database_backup", statement, Mention("backup", start, end), value=value or True)
+        labelled = labelled or (_SUBJECT.match(text, end) is not None and not text[:start].strip(" -*"))
         known = about_db or labelled or focused(statement, start, end)
         sure = len(value) == 2 or (automatic and bool(value))
         if (judged.stance.kind == "excluded" and known) or ((value or automatic) and (about_db or labelled or sure)):

@@ -11,7 +11,7 @@ from tools.devops.spec.markdown import Statement
 from tools.devops.spec.stance import Stance, context_kind, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
-_NUMBER = r"\d{1,3}(?:[ ,.]\d{3})+(?!\d)(?:\.\d+)?|\d{1,9}(?:\.\d{1,2})?"
+_NUMBER = r"\d{1,3}(?:[ ,.'’]\d{3})+(?!\d)(?:\.\d+)?|\d{1,9}(?:\.\d{1,2})?"
 _MONEY = re.compile(
     rf"(?P<sign>US\$|R\$|S\$|A\$|C\$|HK\$|[$€£₩￦¥]|\b(?:USD|EUR|KRW|GBP|JPY|CHF|SEK|NOK|DKK|PLN|CAD|AUD|SGD|INR|BRL)\b)\s?(?P<a>{_NUMBER})(?:\s?[-–~]\s?[$€£₩]?\s?(?P<a2>{_NUMBER}))?\s?(?P<ka>k\b|만|천)?"
     rf"|(?<![\d.,])(?P<b>{_NUMBER})(?:\s?[-–~]\s?(?P<b2>{_NUMBER}))?\s?"
@@ -89,7 +89,7 @@ def money(text: str, match: re.Match[str]) -> dict[str, Any]:
     number = match["a2"] or match["a"] or match["b2"] or match["b"]
     unit = re.sub(r"\s", "", (match["unit"] or "")).lower()
     scale_word = match["ka"] or next((s for s in ("백만", "만", "천", "억") if unit.startswith(s)), "")
-    amount = float(re.sub(r"[ ,]|\.(?=\d{3}(?!\d))", "", number)) * _SCALE.get(scale_word.lower(), 1)
+    amount = float(re.sub(r"[ ,'’]|\.(?=\d{3}(?!\d))", "", number)) * _SCALE.get(scale_word.lower(), 1)
     sign = (match["sign"] or "").lower()
     currency = _SIGNS.get(sign) or sign.upper() or next(c for u, c in _UNITS.items() if u in unit)
     around = text[max(0, match.start() - 40) : match.end() + 24]
@@ -209,6 +209,9 @@ def _recovery(statement: Statement) -> Iterator[Hit]:
 
 def _named_after(text: str, at: int) -> re.Match[str] | None:
     durations = [m for m in _DURATION.finditer(text, max(0, at - 48), at) if _NAMED_AFTER.fullmatch(text[m.end() : at])]
+    durations += [
+        m for m in _DURATION.finditer(text, max(0, at - 20), at) if text.startswith("of ", at) and m.end() == at - 1
+    ]
     return durations[-1] if durations else None
 
 

@@ -14,13 +14,16 @@ from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, patter
 
 _COUNT_WORDS = r"replicas?|pods?|instances?|tasks?|containers?|machines?|dynos?"
 _COUNT_WORDS += r"|레플리카|리플리카|인스턴스|파드|포드|컨테이너|태스크|머신"
+_NUMBERS = {"zero": 0, "one": 1, "a single": 1, "한": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+_NUMBERS |= {"eight": 8, "nine": 9, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "두": 2, "세": 3, "네": 4}
+_N = rf"\d{{1,4}}|{'|'.join(_NUMBERS)}"
 _RANGE = re.compile(
-    r"\bbetween\s(\d{1,4})\sand\s(\d{1,4})|"
-    r"(?:min(?:imum)?\.?|최소|at least)\s?[:=]?\s?(\d{1,4})[^;\n\d]{0,44}?"
-    r"(?:max(?:imum)?\.?|최대|up to|at most|to)\s?[:=]?\s?(\d{1,4})"
-    r"|(?<![\d.])(\d{1,4})\s?(?:개|대)?\s?(?:에서|부터|~|→|->)\s?(?:최대\s?)?(\d{1,4})\s?(?:개|대)"
-    rf"|(?<![\d.])(\d{{1,4}})\s?(?:[-–~]|to|에서)\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
-    rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=]?\s?(\d{{1,4}})\s?(?:개|대)?\s?(?:[-–~]|to)\s?(\d{{1,4}})",
+    rf"\bbetween\s({_N})\sand\s({_N})|"
+    rf"(?:min(?:imum)?\.?|최소|at least)\s?[:=]?\s?({_N})[^;\n\d]{{0,44}}?"
+    rf"(?:max(?:imum)?\.?|최대|up to|at most|to)\s?[:=]?\s?({_N})"
+    rf"|(?<![\d.])({_N})\s?(?:개|대)?\s?(?:에서|부터|~|→|->)\s?(?:최대\s?)?({_N})\s?(?:개|대)"
+    rf"|(?<![\d.])({_N})\s?(?:[-–~]|to|에서)\s?({_N})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
+    rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=]?\s?({_N})\s?(?:개|대)?\s?(?:[-–~]|to)\s?({_N})",
     FLAGS,
 )
 _COUNT = re.compile(
@@ -34,19 +37,6 @@ _COUNT = re.compile(
 _LABELLED_COUNT = re.compile(r"\s*(\d{1,3})(?![\d.]|\s?%)", re.ASCII)
 _LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq"})
 """Queues that run on a broker of another name, which may be told elsewhere."""
-_NUMBERS = {
-    "one": 1,
-    "a single": 1,
-    "한": 1,
-    "two": 2,
-    "three": 3,
-    "four": 4,
-    "five": 5,
-    "six": 6,
-    "두": 2,
-    "세": 3,
-    "네": 4,
-}
 _BALANCERS = (("alb", r"application load"), ("nlb", r"network load"))
 _OWN_COUNT = re.compile(_COUNT_WORDS, FLAGS)
 _AT_LEAST = re.compile(r"\bmin(?:imum)?\b|최소|at least|or more|이상", FLAGS)
@@ -159,6 +149,8 @@ def _capability(statement: Statement, field: str) -> Iterator[Hit]:
     makers = _makers(statement, named) if field == "cdn" else []
     everything = sorted([*named, *makers], key=lambda m: m.start)
     remark = bool(statement.column) and found("rules.remark_columns", statement.column)
+    if field == "autoscaling" and found("labels.scaling", statement.label) and _bounds(text):
+        everything = everything or [Mention(field, statement.body, len(text))]
     if labelled and not everything and not remark and text[statement.body :].strip():
         everything = [Mention(field, statement.body, statement.body + 1)]
     heads_row = statement.kind == "cell" and not statement.label
@@ -203,7 +195,7 @@ def _bounds(text: str) -> tuple[int, int] | None:
     match = _RANGE.search(text)
     if match is None:
         return None
-    low, high = (int(group) for group in match.groups() if group is not None)
+    low, high = (_NUMBERS[g.lower()] if g.lower() in _NUMBERS else int(g) for g in match.groups() if g is not None)
     return (low, high) if 0 <= low <= high else None
 
 

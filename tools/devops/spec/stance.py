@@ -360,8 +360,8 @@ def alternatives(text: str, family: Sequence[Mention]) -> frozenset[int]:
 def denied_at(text: str, start: int, end: int) -> bool:
     """Whether the words right beside a mention rule it out: `no cache`, `not use a cache`, `캐시는 두지 않는다`."""
     return (
-        pattern("stance.directly_before").search(text[max(0, start - 40) : start]) is not None
-        or pattern("stance.directly_after").match(text[end : end + 40]) is not None
+        pattern("stance.directly_before").search(text[max(0, start - 64) : start]) is not None
+        or pattern("stance.directly_after").match(text[end : end + 64]) is not None
     )
 
 
