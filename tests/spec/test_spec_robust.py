@@ -133,9 +133,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_is_read_in_bounded_time(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     _spec(text)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_large_ordinary_spec_is_read_quickly() -> None:
@@ -147,7 +147,7 @@ def test_a_large_ordinary_spec_is_read_quickly() -> None:
     text = "".join(section.replace("{n}", str(n)) for n in range(1, 200))
     assert len(text.encode()) > 60_000
     _spec(text)
-    started = time.perf_counter()
+    started = time.process_time()
     spec = _spec(text)
     assert time.perf_counter() - started < 5
     assert spec.deployment["cache"].value == {"engine": "redis", "version": "7"}

@@ -50,8 +50,8 @@ def _actual(spec: Spec) -> dict[str, tuple[str, Any, bool]]:
 
 @pytest.mark.parametrize(
     ("samples", "least", "precise", "complete"),
-    [(SAMPLES, 106, 0.97, 0.95), (WORKING, 50, 0.97, 0.93)],
-    ids=["samples", "working"],
+    [(SAMPLES, 106, 0.97, 0.95), (WORKING, 50, 0.97, 0.93), (HELD_OUT, 24, 0.95, 0.9)],
+    ids=["samples", "working", "held-out"],
 )
 def test_precision_and_recall(
     samples: list[dict[str, Any]], least: int, precise: float, complete: float, tmp_path: Path

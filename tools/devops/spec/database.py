@@ -19,7 +19,7 @@ _NUMBERS = {
 }  # fmt: skip
 _COUNT = rf"\d{{1,4}}|\b(?:{'|'.join(_NUMBERS)})\b"
 _VERSION = re.compile(
-    r"\s?[v:(]?\s?(\d{1,2}(?:\.\d{1,2}){0,2}c?)"
+    r"\s?[v:(]?\s?(20[12]\d|\d{1,2}(?:\.\d{1,2}){0,2}c?)"
     r"(?![\d%]|-(?!alpine|slim|bookworm|bullseye)|\s?(?:회|번|가지|종|건|단계|중|GB|MB|ms|vCPU|개|대|nodes?|replicas?|테이블|tables?|일|days?|시간|초|분))\+?",
     FLAGS,
 )
@@ -101,7 +101,8 @@ def used(statement: Statement, mention: Mention) -> bool:
         return True
     scope = scope_of(statement.text, mention.start, mention.end)
     near = statement.text[max(scope.sentence[0], mention.start - 50) : min(scope.sentence[1], mention.end + 40)]
-    listed = statement.kind == "item" and any(found("rules.stack", key) for key in statement.near)
+    alone = not statement.text[: mention.start].strip(" -*") and len(statement.text.strip()) <= 60
+    listed = statement.kind == "item" and (alone or any(found("rules.stack", key) for key in statement.near))
     return (
         statement.kind == "cell" or listed or version_at(statement.text, mention.end) is not None or found("use", near)
     )

@@ -188,7 +188,10 @@ def _recovery(statement: Statement) -> Iterator[Hit]:
     for field in ("rpo", "rto"):
         path = f"recovery.{field}"
         if any(found(path, key) for key in (statement.label, statement.column) if key):
-            duration = _DURATION.search(text, statement.body)
+            durations = list(_DURATION.finditer(text, statement.body))
+            both = re.search(r"\brto\b.{0,4}\brpo\b|(\brpo\b.{0,4}\brto\b)", statement.label, FLAGS)
+            second = both is not None and (field == "rpo") == (both[1] is None) and len(durations) > 1
+            duration = durations[1 if second else 0] if durations else None
             if duration is not None:
                 yield _duration_hit(field, statement, duration, LABELLED)
                 continue
@@ -200,6 +203,8 @@ def _recovery(statement: Statement) -> Iterator[Hit]:
             duration = _named_after(text, match.start()) or _DURATION.search(
                 text, match.end(), min(len(text), match.end() + 44)
             )
+            precise = duration and re.compile(r"\s?\(").match(text, duration.end())
+            duration = (precise and _DURATION.match(text, precise.end())) or duration
             other = "rto" if field == "rpo" else "rpo"
             if duration is None or found(f"recovery.{other}", text[match.end() : max(match.end(), duration.start())]):
                 continue

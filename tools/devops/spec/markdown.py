@@ -27,6 +27,8 @@ _ENTRY = re.compile(r"^\s{0,3}(?:\*\*|__)?[^\s::|.?!>][^::|.?!\n]{0,40}(?:[::](?
 _ARROW_LABEL = re.compile(r"^\s*([^→\n]{2,40}?)\s(?:→|->|=>)\s(?=[^→\n]{2,}$)")
 _TAGGED = re.compile(r"^\s*[(\[【<]([^)\]】>\n]{1,24})[)\]】>]\s*[::]?(?=\s)")
 """A label in brackets before its value: `(DB) MySQL 8.0`, `[Hosting] Fly.io`."""
+_BOLD_LEAD = re.compile(r"^\s*(?:[-*+]\s+)?(\*\*|__)([^*_\n]{1,40}?)\.\1(?=\s)")
+"""A label set in bold before its value: `**Messaging.** Azure Event Hubs.`"""
 _QUESTION = re.compile(r"^\s*(?:\*\*)?(?:Q|질문|문)\s?\d{0,3}\s?[::.)]\s?(?:\*\*)?\s*(.{2,200})$", re.DOTALL)
 _ANSWER = re.compile(r"^\s*(?:[-*]\s)?(?:\*\*)?(?:A|Answer|답변?)\s?\d{0,3}\s?[::.)]\s?(?:\*\*)?(?=\s)")
 _BOLD_LINE = re.compile(r"^\s*(?:>\s*)?(\*\*|__)([^*_]{1,80})\1\s*[::]?\s*$")
@@ -246,6 +248,7 @@ class _Parser:
             offset += len(parts[-1]) + 1
         text = "\n".join(parts)
         label, named = self._label(text, kind)
+        lead = None if label or kind in ("heading", "title") else _BOLD_LEAD.match(pending[0][1])
         parents = [own for _, own in reversed(self.items)]
         if self.lead and not (kind == "prose" and self.lead == plain(pending[0][1])):
             parents.append(self.lead)
@@ -254,8 +257,8 @@ class _Parser:
             starts=tuple(starts),
             lines=tuple(number for number, _ in pending),
             kind=kind,
-            label=named,
-            body=label.end() if label else 0,
+            label=plain(lead[2]) if lead else named,
+            body=label.end() if label else lead.end() if lead else 0,
             parents=tuple(parents),
             headings=self._open_headings(),
         )

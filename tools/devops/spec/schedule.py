@@ -41,14 +41,15 @@ _EVERY = re.compile(
     r"|매\s?(\d{1,2})\s?(분|시간)|(매시간|매시 정각)|\b(hourly)\b",
     FLAGS,
 )
+_DAY = re.compile(r"\b(?:on )?the (\d{1,2})(?:st|nd|rd|th)\b|매월 ?(\d{1,2})일", FLAGS)
 _WEEKDAYS = (
-    ("sun", "일요일"),
-    ("mon", "월요일"),
-    ("tue", "화요일"),
-    ("wed", "수요일"),
-    ("thu", "목요일"),
-    ("fri", "금요일"),
-    ("sat", "토요일"),
+    ("sun", "일요일", "days?"),
+    ("mon", "월요일", "days?"),
+    ("tue", "화요일", "s(?:days?)?"),
+    ("wed", "수요일", "nesdays?"),
+    ("thu", "목요일", "r?s?(?:days?)?"),
+    ("fri", "금요일", "days?"),
+    ("sat", "토요일", "urdays?"),
 )
 
 
@@ -62,7 +63,7 @@ def find_cron(statement: Statement) -> Iterator[Hit]:
         return
     scope = scope_of(text, *at)
     sentence = re.sub(r"\s+", " ", scope.whole).strip(" -|")
-    if found("cron.not", scope.whole) or found("rules.person_decides", scope.whole):
+    if found("cron.not", scope.wide) or found("rules.person_decides", scope.whole):
         return
     value = {"schedule": schedule(scope.whole), "text": sentence[:200]}
     labelled = bool(statement.label) and found("cron.generic", statement.label)
@@ -144,13 +145,16 @@ def _at(text: str, minute_of_day: int, offset: float) -> str | None:
     shifted = minute_of_day - int(offset * 60)
     day_shift, minute_of_day = shifted // 1440, shifted % 1440
     hour, minute = divmod(minute_of_day, 60)
-    days = [n for n, names in enumerate(_WEEKDAYS) if re.search(rf"\b{names[0]}|{names[1]}", text, FLAGS)]
+    days = [
+        n for n, names in enumerate(_WEEKDAYS) if re.search(rf"\b{names[0]}(?:{names[2]}|s|\b)|{names[1]}", text, FLAGS)
+    ]
     if re.search(r"\bweekdays?\b|평일|영업일", text, FLAGS):
         days = [1, 2, 3, 4, 5]
     if days:
         return f"{minute} {hour} * * {','.join(str((d + day_shift) % 7) for d in days)}"
     if found("rules.monthly", text):
-        return f"{minute} {hour} 1 * *" if day_shift == 0 else None
+        day = _DAY.search(text)
+        return f"{minute} {hour} {(day[1] or day[2]) if day else 1} * *" if day_shift == 0 else None
     return f"{minute} {hour} * * *"
 
 

@@ -23,7 +23,7 @@ _RANGE = re.compile(
     rf"(?:max(?:imum)?\.?|최대|up to|at most|to)\s?[:=]?\s?({_N})"
     rf"|(?<![\d.])({_N})\s?(?:개|대)?\s?(?:에서|부터|~|→|->)\s?(?:최대\s?)?({_N})\s?(?:개|대)"
     rf"|(?<![\d.])({_N})\s?(?:[-–~]|to|에서)\s?({_N})\s?(?:개|대)?\s?(?:의)?\s?(?:{_COUNT_WORDS})"
-    rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=]?\s?({_N})\s?(?:개|대)?\s?(?:[-–~]|to)\s?({_N})",
+    rf"|(?:{_COUNT_WORDS})\s?(?:수|count)?\s?[:=(]?\s?({_N})\s?(?:개|대)?\s?(?:[-–~]|to)\s?({_N})",
     FLAGS,
 )
 _COUNT = re.compile(
@@ -35,7 +35,7 @@ _COUNT = re.compile(
     FLAGS,
 )
 _LABELLED_COUNT = re.compile(r"\s*(\d{1,3})(?![\d.]|\s?%)", re.ASCII)
-_LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq"})
+_LIBRARIES = frozenset({"celery", "bullmq", "sidekiq", "arq", "rq", "dramatiq", "horizon"})
 """Queues that run on a broker of another name, which may be told elsewhere."""
 _BALANCERS = (("alb", r"application load"), ("nlb", r"network load"))
 _OWN_COUNT = re.compile(_COUNT_WORDS, FLAGS)

@@ -292,7 +292,9 @@ def _noun_gap(gap: str) -> bool:
 def _negated_after(scope: Scope, end: int, family: Sequence[Mention]) -> bool:
     if scope.around is not None and _denied(scope.text[scope.clause[1] : min(scope.around[1], scope.clause[1] + 40)]):
         return True
-    return _denied(scope.text[end : min(_clause_end(scope, end, family), end + 60)])
+    tail = scope.text[end : min(_clause_end(scope, end, family), end + 60)]
+    opened = tail.find("(")  # a remark in brackets further on speaks of something else
+    return _denied(tail[:opened] if opened > 2 and ")" in tail[opened:] + scope.text[end + 60 : end + 100] else tail)
 
 
 def _denied(tail: str) -> bool:
