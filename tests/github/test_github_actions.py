@@ -81,6 +81,15 @@ async def test_the_model_reads_the_same_as_data(ctx: ToolContext, repo: str, fai
         await get_job_logs(ctx, "octocat", repo)
 
 
+async def test_the_model_reads_known_causes_too(github: GitHubServer, ctx: ToolContext, repo: str, failed: int) -> None:
+    github.logs[3] = "line 1: pytset: command not found\n##[error]Process completed with exit code 127.\n"
+    told = await get_job_logs(ctx, "octocat", repo, run_id=failed)
+    (cause,) = told.data["github"]["jobs"][0]["causes"]
+    assert (cause["id"], cause["cure"]) == ("wrong_command", "files")
+    assert "pytset: command not found" in cause["line"]
+    assert "Name the command or path that the project really has" in str(told.content)
+
+
 async def test_a_run_that_did_not_fail(github: GitHubServer, ctx: ToolContext, repo: str, failed: int) -> None:
     github.jobs[failed] = [{"id": 2, "name": "build", "conclusion": "success"}]
     assert (await explain_failed_run(ctx, f"octocat/{repo}", failed)).jobs == ()
