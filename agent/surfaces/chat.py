@@ -11,17 +11,19 @@ from typing import Any
 
 from agent.api import Agent, Run
 from agent.events import Event, ModelEvent, RetryScheduled
-from agent.result import NeedsInput, Result
+from agent.result import NeedsInput
+from agent.session.opening import Opening
 from agent.sitting import Sitting
 from agent.surfaces.configured import agent_of, ask_for_trust, closing
 from agent.surfaces.flags import Flags
 from agent.surfaces.progress import describe
 from agent.surfaces.run import summary
+from agent.surfaces.sessions import keep_sessions, opening_of, passing_store
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
 from tools.text import clean
 
 _HELP = (
-    "/help this text · /compact go on from a summary · /exit leave · "
+    "/help this text · /clear a new conversation · /compact go on from a summary · /exit leave · "
     "Ctrl-C stops the current work · Esc Enter puts a line break"
 )
 
@@ -73,14 +75,18 @@ def chat(flags: Flags) -> int:
 
 
 async def _talk(agent: Agent, terminal: Terminal, flags: Flags) -> int:
+    passing = passing_store(flags)
+    keep_sessions(agent, passing)
     agent.sitting = Sitting()
     try:
-        return await _converse(agent, terminal, flags.resume, flags.prompt)
+        return await _converse(agent, terminal, opening_of(flags, agent.env), flags.prompt)
     finally:
         await agent.sitting.end("prompt_input_exit")
+        if passing is not None:
+            passing.cleanup()
 
 
-async def _converse(agent: Agent, terminal: Terminal, session: str | None, text: str | None) -> int:
+async def _converse(agent: Agent, terminal: Terminal, opening: Opening, text: str | None) -> int:
     print(f"expert-devops · {_HELP}")
     while True:
         try:
@@ -93,18 +99,22 @@ async def _converse(agent: Agent, terminal: Terminal, session: str | None, text:
             return 0
         if text == "/help":
             print(_HELP)
+        elif text == "/clear":
+            if agent.sitting is not None:
+                await agent.sitting.end("clear")
+            opening = Opening()
+            print("A new conversation begins.")
+        elif text and text.split()[0] == "/compact" and opening.resume is None:
+            print("There is no conversation yet that could be summarised.")
         elif text and text.split()[0] == "/compact":
-            if session is None:
-                print("There is no conversation yet that could be summarised.")
-            else:
-                await _turn(agent.compact(session, text.removeprefix("/compact").strip()))
+            opening = await _turn(agent.compact(opening, text.removeprefix("/compact").strip()), opening)
         elif text:
-            result = await _turn(agent.start(text, resume=session))
-            session = result.session_id or session
+            opening = await _turn(agent.start(text, opening=opening), opening)
         text = None
 
 
-async def _turn(going: Run) -> Result:
+async def _turn(going: Run, opening: Opening) -> Opening:
+    """Show a turn; what the next one opens: the session, once it has begun."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, going.interrupt)
     try:
@@ -115,7 +125,7 @@ async def _turn(going: Run) -> Result:
     result = going.result
     if (note := summary(result, "-p")) and not isinstance(result, NeedsInput):
         print(clean(f"\n{note}"))
-    return result
+    return Opening(resume=going.session_id) if going.talk is not None else opening
 
 
 def _show(event: Event) -> None:

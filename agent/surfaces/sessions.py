@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent.api import Agent
 from agent.session.listing import newest_session
 from agent.session.opening import Opening
 from agent.surfaces.errors import UsageProblem
@@ -50,6 +51,12 @@ def opening_of(flags: Flags, env: Mapping[str, str]) -> Opening:
         until=flags.resume_session_at,
         drops=flags.resume_drops_turn,
     )
+
+
+def keep_sessions(agent: Agent, passing: tempfile.TemporaryDirectory[str] | None) -> None:
+    """Keep the agent's sessions with transcripts, or in the passing place alone."""
+    agent.transcripts = passing is None
+    agent.store = Path(passing.name) if passing is not None else None
 
 
 def passing_store(flags: Flags) -> tempfile.TemporaryDirectory[str] | None:

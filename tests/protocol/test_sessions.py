@@ -140,7 +140,7 @@ def test_nothing_is_left_of_a_session_that_is_not_to_be_kept(told: Any, tmp_path
 )
 def test_flags_that_contradict_each_other_are_refused(start: Any, project: Path, flags: list[str], said: str) -> None:
     program = start(None, "--model=playbook", *flags)
-    assert program.finish() == 1
+    assert program.finish() == 2
     assert said in (project.parent / "stderr").read_text()
 
 

@@ -28,7 +28,7 @@ from agent.surfaces.protocol.messages import Shown, Translator
 from agent.surfaces.protocol.printed import Printed
 from agent.surfaces.protocol.result import api_error, api_error_text, result_message, synthetic_answer
 from agent.surfaces.protocol.wire import Json, OutputLostError, Wire
-from agent.surfaces.sessions import is_uuid, opening_of, passing_store
+from agent.surfaces.sessions import is_uuid, keep_sessions, opening_of, passing_store
 from tools.secrets import Redactor
 
 
@@ -110,8 +110,8 @@ class Session:
         if command == ("/clear", "", ""):
             return await self._clear()
         agent = await self.parts.ready()
-        agent.sitting, agent.transcripts = self.sitting, self._passing is None
-        agent.store = Path(self._passing.name) if self._passing is not None else None
+        agent.sitting = self.sitting
+        keep_sessions(agent, self._passing)
         if self._stopped():
             return Interrupted(session_id=self._known_id())
         if command and command[0] == "/compact":
