@@ -56,10 +56,11 @@ async def spawn(launcher: Path, place: Path, number: int, env: dict[str, str]) -
         env=env,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
-    out, _ = await child.communicate()
-    assert child.returncode is not None
+    out, err = await child.communicate()
+    assert child.returncode == 0, f"child {number}: {out[-500:]!r} {err[-2000:].decode()}"
     return child.returncode, [json.loads(line) for line in out.splitlines()], child.pid
 
 
