@@ -36,9 +36,11 @@ def configure_detect(parser: argparse.ArgumentParser) -> None:
 
 def detect(args: argparse.Namespace) -> int:
     from tools.devops.project import scan_project
+    from tools.devops.spec import conversation_language
 
-    found = scan_project(_directory(args.directory))
-    print(_json(found) if args.json else clean(project_text(to_json(found))))
+    root = _directory(args.directory)
+    found = scan_project(root)
+    print(_json(found) if args.json else clean(project_text(to_json(found), conversation_language(root))))
     return 0
 
 

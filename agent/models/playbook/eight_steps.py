@@ -264,9 +264,8 @@ def _conflicts(call: Call, reply: Reply) -> bool:
 
 
 def _conversation_language(spec: Mapping[str, Any]) -> str:
-    section = spec.get("config", {}).get("language")
-    configured = section.get("conversation_language") if isinstance(section, Mapping) else None
-    return str(configured or spec.get("config", {}).get("conversation_language") or spec.get("language") or "en")[:2]
+    configured = spec.get("config", {}).get("language")
+    return str(configured or spec.get("language") or "en")[:2]
 
 
 def _question(question: Mapping[str, Any]) -> Json:

@@ -83,17 +83,19 @@ def _of_project(
         yield "budget", {"monthly": cost["known"], "budget": cost["budget"]}
     if stated(spec, "budget") and cost["budget"] is None:
         yield "budget_unread", {}
-    yield from _of_goals(project, spec)
+    yield from _of_goals(project, spec, decisions)
     for schedule, text in unserved(deployable(project), spec):
         yield ("job_without_program" if schedule else "job_without_time"), {"schedule": schedule, "text": text}
     if names := ignored_names(project):
         yield "ignored_names", {"names": ", ".join(repr(n) for n in names)}
 
 
-def _of_goals(project: Project, spec: Spec | None) -> Iterator[Remark]:
+def _of_goals(project: Project, spec: Spec | None, decisions: Sequence[Decision]) -> Iterator[Remark]:
     sla = stated(spec, "sla")
     availability = sla.get("availability") if isinstance(sla, Mapping) else None
-    if isinstance(availability, int | float) and availability >= TWO_FROM and not stated(spec, "replicas"):
+    replicated = any(uses_image(decisions, unit) and serves(unit) for unit in deployable(project))
+    is_high = isinstance(availability, int | float) and availability >= TWO_FROM
+    if replicated and is_high and not stated(spec, "replicas"):
         yield "single_replica", {"sla": availability}
     if compliance := stated(spec, "compliance"):
         names = compliance if isinstance(compliance, list | tuple) else [compliance]

@@ -13,6 +13,7 @@ from typing import Any
 
 from tools.devops.plan.clouds import SERVERS_ONLY, lambda_handler, platform_of_file
 from tools.devops.plan.environment import region_of
+from tools.devops.plan.goals import goals_of
 from tools.devops.plan.image import Image, default_port, image_of, is_static, language_version, runtime_of
 from tools.devops.plan.names import (
     decided,
@@ -32,6 +33,7 @@ from tools.devops.plan.names import (
 from tools.devops.plan.pipeline import Checks, checks_of
 from tools.devops.plan.processes import Process, Visit, crons_of, fits_lambda, migration_of, visits_of, workers_of
 from tools.devops.plan.regions import regions
+from tools.devops.plan.said import said
 from tools.devops.plan.services import Service, services_for, services_of
 from tools.devops.platform import Platform, facts, platform_of
 from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
@@ -130,7 +132,8 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
     `services`, `env`; `branches`, `main`, `repository`, `name`, `domain`; `environment` (of an overlay), `region` (by
     platform), `cache_mounts`, `host_ports` (by slug);
     `members`, `database`, `cache` (see `_of_platform`);
-    `stated` (the SPEC's deployment values) and `requirements` (those that files answer).
+    `stated` (the SPEC's deployment values), `said` (the same as text for people), `goals`;
+    `requirements` (those that files answer).
     """
     names = slugs(project)
     units = tuple(_unit_view(unit, names[unit.path], plan, spec, project) for unit in deployable(project))
@@ -162,6 +165,8 @@ def view_of(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Proj
         "requirements": _requirements(plan, spec),
         "by_platform": _by_platform(units),
         "host_ports": _host_ports([u for u in units if u.serves]),
+        "goals": goals_of(spec),
+        "said": said(spec, plan.language),
         "stated": {key: stated(spec, key) for key in DEPLOYMENT_FIELDS},
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from tools.devops.spec.files import Source
@@ -46,6 +47,11 @@ def read_configuration(source: Source) -> dict[str, Any]:
         if files:
             return {"files": files, "language": _language(settings), "settings": settings}
     return {"files": [], "language": None, "settings": {}}
+
+
+def conversation_language(root: Path) -> str:
+    """The language people of the project at `root` are spoken to in; `en` when it configures none."""
+    return str(read_configuration(Source(root))["language"] or "en")
 
 
 def _read_root(source: Source, root: str) -> tuple[list[str], dict[str, Any]]:
