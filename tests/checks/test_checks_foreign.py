@@ -114,3 +114,17 @@ def test_the_host_of_a_database_is_no_secret(tmp_path: Path) -> None:
     assert "kubernetes/secret-literal" not in rules(tmp_path, {"k8s/db.yaml": secret}, kinds=["kubernetes"])
     secret = secret.replace("type: postgresql", "password: hunter2")
     assert "kubernetes/secret-literal" in rules(tmp_path, {"k8s/db.yaml": secret}, kinds=["kubernetes"])
+
+
+def test_a_unit_without_tests_does_not_wait_for_those_of_another(tmp_path: Path) -> None:
+    job = "  {id}:\n    runs-on: ubuntu-latest\n    timeout-minutes: 5\n{needs}    steps:\n      - run: {run}\n"
+    jobs = [
+        job.format(id="test-api", needs="", run="pytest"),
+        job.format(id="test-web", needs="", run="npm run build"),
+        job.format(id="build-api", needs="    needs: test-api\n", run="docker build ."),
+        job.format(id="build-web", needs="    needs: test-web\n", run="docker build ."),
+    ]
+    text = "on: [push]\npermissions: {}\njobs:\n" + "".join(jobs)
+    assert "workflow/order" not in rules(tmp_path, {".github/workflows/ci.yml": text}, kinds=["workflow"])
+    text = text.replace("    needs: test-web\n", "")
+    assert "workflow/order" in rules(tmp_path, {".github/workflows/ci.yml": text}, kinds=["workflow"])

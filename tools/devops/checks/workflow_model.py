@@ -72,7 +72,9 @@ class Job:
 
     @cached_property
     def tests(self) -> bool:
-        return bool(_TEST.search(self.script)) or bool(re.fullmatch(r"(unit-?|e2e-?)?tests?|ci|verify", self.id))
+        return bool(_TEST.search(self.script)) or bool(
+            re.fullmatch(r"(unit-?|e2e-?)?tests?(-[\w-]+)?|ci|verify", self.id)
+        )
 
     @cached_property
     def builds(self) -> bool:
