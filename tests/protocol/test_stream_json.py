@@ -493,17 +493,20 @@ def test_a_schema_that_is_none_is_refused_before_anything_runs(start: Any) -> No
 
 
 def test_compact_by_command_is_announced_and_the_conversation_goes_on(start: Any, served: Any) -> None:
-    server = served(["Noted.", "The region is Seoul.", "Seoul."])
+    server = served(["Noted.", [call("Read", file_path="x")], "The region is Seoul.", "Seoul."])
     program = start(server, "--model=claude-haiku-4-5")
     program.user("/compact")
     assert "no conversation" in program.until("result")["errors"][0]
     program.user("The region is Seoul.")
     program.until("result")
+    program.user("/compact")
+    assert "no summary" in program.until("result")["errors"][0]
     program.user("/compact keep the region")
     result = program.until("result")
     assert (result["subtype"], result["is_error"]) == ("success", False)
-    statuses = [frame.get("status") for frame in program.seen if frame.get("subtype") == "status"]
-    assert statuses == ["compacting", None]
+    statuses = [frame for frame in program.seen if frame.get("subtype") == "status"]
+    assert [frame["status"] for frame in statuses] == ["compacting", None] * 2
+    assert [frame["compact_result"] for frame in statuses[1::2]] == ["failed", "success"]
     boundary = next(frame for frame in program.seen if frame.get("subtype") == "compact_boundary")
     assert boundary["compact_metadata"]["trigger"] == "manual"
     assert boundary["compact_metadata"]["pre_tokens"] > 0
@@ -513,7 +516,7 @@ def test_compact_by_command_is_announced_and_the_conversation_goes_on(start: Any
     program.user("Which region?")
     program.until("result")
     assert program.finish() == 0
-    assert "keep the region" in str(server.requests[1].body["messages"][-1])
-    first, last = server.requests[2].body["messages"]
+    assert "keep the region" in str(server.requests[2].body["messages"][-1])
+    first, last = server.requests[3].body["messages"]
     assert "The region is Seoul." in str(first)
     assert "Which region?" in str(last)

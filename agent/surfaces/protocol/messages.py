@@ -19,6 +19,7 @@ from agent.events import (
     Notice,
     PermissionDecided,
     RetryScheduled,
+    RunFinished,
     RunStarted,
     ToolFinished,
     ToolProgress,
@@ -60,11 +61,15 @@ class Translator:
     _results: set[str] = field(default_factory=set)
     _progress: dict[str, float] = field(default_factory=dict)
     _prompt_seen: bool = False
+    _compacting: bool = False
 
     def messages(self, event: Event) -> Iterator[Json]:
         """The messages of one event, complete with `uuid` and `session_id`."""
         if isinstance(event, RunStarted) and event.agent_id is None:
             self.session_id = event.session_id
+        if self._compacting and isinstance(event, TurnStarted | RunFinished) and event.agent_id is None:
+            self._compacting = False
+            yield self.stamped(_status("failed"))
         for message in self._children.messages(event):
             yield self.stamped(message)
         for message in self._of(event):
@@ -106,10 +111,12 @@ class Translator:
     def _of_rest(self, event: Event) -> Iterator[Json]:
         match event:
             case CompactionStarted(agent_id=None):
+                self._compacting = True
                 yield {"type": "system", "subtype": "status", "status": "compacting"}
             case HistoryCompacted(agent_id=None):
                 self.last_usage = {"input_tokens": event.tokens_after}
-                yield {"type": "system", "subtype": "status", "status": None, "compact_result": "success"}
+                self._compacting = False
+                yield _status("success")
                 yield _boundary(event)
             case ToolStarted():
                 self.running[event.call_id] = event
@@ -196,6 +203,10 @@ class Translator:
             "parent_tool_use_id": event.parent_call_id,
             "elapsed_time_seconds": round(now - started.time, 3),
         }
+
+
+def _status(result: str) -> Json:
+    return {"type": "system", "subtype": "status", "status": None, "compact_result": result}
 
 
 def _boundary(event: HistoryCompacted) -> Json:
