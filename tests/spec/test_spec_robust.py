@@ -149,7 +149,7 @@ def test_a_large_ordinary_spec_is_read_quickly() -> None:
     _spec(text)
     started = time.process_time()
     spec = _spec(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert spec.deployment["cache"].value == {"engine": "redis", "version": "7"}
 
 
