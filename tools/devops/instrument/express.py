@@ -59,7 +59,7 @@ def plan(unit: Unit) -> Draft:
         if "json_logs" in subjects:
             wiring.json_logs()
         wiring.write()
-        add_tests(wiring.modules, draft, wiring.added)
+        add_tests(wiring.modules, draft, wiring.added, wiring.roles)
         draft.added += subjects
     if "sigterm" in unit.subjects:
         _shutdown(unit, draft, files)
@@ -79,6 +79,7 @@ class _Wiring:
         self.routes: list[str] = []
         self.first: list[str] = []
         self.added: dict[str, tuple[str, list[str]]] = {}
+        self.roles: list[str] = []
 
     def _use(self, target: str, names: list[str]) -> None:
         self.imports.append(self.modules.import_from(target, names))
@@ -110,6 +111,7 @@ class _Wiring:
     def _checks(self) -> tuple[list[str], list[Handle]]:
         clients, own, notes = find_clients(self.modules.unit, self.modules.path)
         self.draft.notes += notes
+        self.roles = [client.handle.role for client in clients] + [handle.role for handle in own]
         asked = []
         for client in clients:
             name, line = name_in(self.modules.file, self.modules.path, client, self.modules.extension)

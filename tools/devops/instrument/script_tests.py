@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tools.devops.instrument.script_code import ScriptFile
 from tools.devops.instrument.script_handles import open_script, specifier
@@ -18,8 +18,11 @@ _TEST_FILE = re.compile(r"\.(?:test|spec)\.[cm]?[jt]s$")
 _STEMS = ("probes", "operations", "probes-and-metrics")
 
 
-def add_tests(modules: Modules, draft: Draft, added: Mapping[str, tuple[str, list[str]]]) -> None:
-    """Put the tests into the draft, or the reason why there are none. `added`: subject -> (new module, its names)."""
+def add_tests(modules: Modules, draft: Draft, added: Mapping[str, tuple[str, list[str]]], roles: Sequence[str]) -> None:
+    """Put the tests into the draft, or the reason why there are none.
+
+    `added`: subject -> (new module, its names). `roles`: what `/health` asks; a test replaces each.
+    """
     unit = modules.unit
     runner, present = _runner(unit), _test_files(unit)
     like = open_script(unit, present[0]) if present else None
@@ -35,7 +38,8 @@ def add_tests(modules: Modules, draft: Draft, added: Mapping[str, tuple[str, lis
     values = {
         "runner": runner,
         "imports": Quoted("\n".join(_imports(like, path, modules, added))),
-        "optional": Quoted(", ".join(f'"{role}"' for role in sorted(unit.optional)[:1]) if "health" in added else ""),
+        "roles": list(roles) or ["database"],
+        "optional": list(unit.optional),
         **{subject: subject in added for subject in ("health", "liveness", "metrics", "json_logs")},
     }
     text = render_script(
