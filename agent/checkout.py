@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,18 @@ async def git(top: Path, *arguments: str) -> str:
         said = clean(errors.decode("utf-8", "replace")).strip().split("\n")[0]
         raise ToolError(f"git {arguments[0]} failed in {top}: {said}")
     return output.decode("utf-8", "surrogateescape")
+
+
+async def committed(top: Path, paths: Iterable[str]) -> dict[str, str]:
+    """The blobs of these paths in the last commit; absent ones are left out, all of them before a first commit."""
+    try:
+        output = await git(top, "ls-tree", "-z", "HEAD", "--", *paths)
+    except ToolError as error:
+        if "object name HEAD" in str(error):
+            return {}
+        raise
+    entries = (line.partition("\t") for line in output.split("\0") if line)
+    return {path: facts.split()[2] for facts, _, path in entries}
 
 
 @dataclass(frozen=True, slots=True)

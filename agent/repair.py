@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agent.api import Agent
-from agent.checkout import Checkout
+from agent.checkout import Checkout, committed
 from agent.events import Event, Notice
 from agent.repair_evidence import Errors, errors_of, evidence, new_secrets
-from agent.workflow.proposal import Destination, committed
+from agent.workflow.proposal import Destination
 from tools.github import FailedRun, FileChange, explain_failed_run, open_pull_request
 from tools.github.commits import blob_sha, commit_files
 from tools.github.hub import Hub, hub_of
@@ -192,7 +192,7 @@ class _Work:
 
     async def _push(self, files: list[str]) -> str | None:
         """Commit the files; None where they are there already. Raises `ToolError` for one that others changed."""
-        known = await asyncio.to_thread(committed, self.to.top, files) | self.pushed
+        known = await committed(self.to.top, files) | self.pushed
         changes = [FileChange.read(self.to.top, path) for path in files]
         if self.own_branch is None:
             root = await self.hub.writable(*split_repository(self.to.repository))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.checkout import committed
 from agent.workflow.report import to_markdown
 from tools.github import FileChange, PullRequest, open_pull_request
 from tools.github.hub import hub_of
 from tools.github.settings import GitHubSettings, checkout_root
-from tools.text import cap, clean
-from tools.tool import ToolContext, ToolError, child_environment
+from tools.text import cap
+from tools.tool import ToolContext, ToolError
 
 _MOST_BODY = 60_000  # GitHub takes 65,536 characters
-_GIT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ async def propose(
         return None
     places = [to.place(path) for path in paths]
     files = [FileChange.read(to.top, place) for place in places]
-    known = await asyncio.to_thread(committed, to.top, places)
+    known = await committed(to.top, places)
     title = f"Make {spec or to.folder or to.repository.split('/')[1]} deployable"
     body = cap(as_body(to_markdown(report)), _MOST_BODY, note="the whole report is in the run's output")
     return await open_pull_request(to.ctx, to.repository, to.branch(spec), files, title, body, known=known)
@@ -74,23 +72,3 @@ async def propose(
 def as_body(markdown: str) -> str:
     """Text that notifies nobody and closes nothing: names and numbers in it come from files, not from the user."""
     return re.sub(r"`[^`]*`|([@#])(?=\w)", lambda found: f"{found[0]}\u2060" if found[1] else found[0], markdown)
-
-
-def committed(top: Path, paths: Sequence[str]) -> dict[str, str]:
-    """The blobs of these paths in the checkout's last commit, if there is one; absent paths are left out."""
-    try:
-        done = subprocess.run(
-            ["git", "--literal-pathspecs", "ls-tree", "-z", "HEAD", "--", *paths],
-            cwd=top,
-            env=child_environment(),
-            capture_output=True,
-            timeout=_GIT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"git could not tell what the last commit of {top} holds: {type(error).__name__}.") from error
-    if done.returncode and b"HEAD" not in done.stderr:  # without a commit there is no HEAD
-        said = clean(done.stderr.decode("utf-8", "replace")).strip().split("\n")[0]
-        raise ToolError(f"git could not tell what the last commit of {top} holds: {said}")
-    entries = (line.partition("\t") for line in done.stdout.decode("utf-8", "surrogateescape").split("\0") if line)
-    return {path: facts.split()[2] for facts, _, path in entries}

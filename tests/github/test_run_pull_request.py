@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from agent.checkout import committed
 from agent.surfaces.cli import main
 from agent.workflow.proposal import as_body
 from tests.github.server import READ_ONLY, TOKEN, GitHubServer
 from tools.github import GitHubSettings
+from tools.github.commits import blob_sha
+from tools.tool import ToolError
 
 pytestmark = pytest.mark.needs("node", "npm", "git")
 
@@ -158,6 +161,17 @@ def test_without_the_permission_the_files_stay_and_the_error_says_how_to_go_on(
     code, out, err = cli("--resume", session, "--output-format", "json")
     assert code == 0, err
     assert ".env.example" in proposed(out)["files"]
+
+
+async def test_what_the_last_commit_holds(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a b.txt").write_text("x")
+    assert await committed(tmp_path, ["a b.txt"]) == {}
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "x")
+    assert await committed(tmp_path, ["a b.txt", "*", "none"]) == {"a b.txt": blob_sha(b"x")}
+    with pytest.raises(ToolError, match="git ls-tree failed"):
+        await committed(tmp_path.parent, ["a b.txt"])
 
 
 def test_what_others_changed_is_told_and_not_overwritten(
