@@ -259,7 +259,7 @@ async def test_a_secret_does_not_leave(github: GitHubServer, ctx: ToolContext, r
         create_or_update_file(ctx, "octocat", repo, ".env", f"KEY={key}", "Add", "main"),
         create_or_update_file(ctx, "octocat", repo, "a.txt", "x", f"Use {key}", "main"),
     ):
-        with pytest.raises(ToolError, match=r"looks like a secret \(anthropic-key\)") as caught:
+        with pytest.raises(ToolError, match=r"looks like a secret \(Anthropic key\)") as caught:
             await attempt
         assert key not in str(caught.value)
     assert github.writes() == []

@@ -204,7 +204,7 @@ class Hub:
         """Raise `ToolError` when `text`, about to leave, holds something of a token's shape or the run's own token."""
         name = next((name for name, shape in _SHAPES.items() if shape.search(text)), None)
         if name is None and self._token and self._token in text:
-            name = "github-token"
+            name = "GitHub token"
         if name is not None:
             raise ToolError(f"{where} holds what looks like a secret ({name}), so nothing was sent. Take it out.")
 

@@ -14,23 +14,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from tools.secrets import TOKEN_SHAPES
+
 PATTERNS: dict[str, str] = {
-    "AWS access key id": r"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b",
-    "GitHub token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{60,})\b",
-    "GitLab token": r"\bglpat-[A-Za-z0-9_-]{20,}\b",
-    "Stripe key": r"\b(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}\b|\bwhsec_[A-Za-z0-9+/=]{24,}",
-    "Anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
-    "OpenAI key": r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{32,}\b",
-    "Slack token": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|https://hooks\.slack\.com/services/T[A-Z0-9]+/B[A-Z0-9]+/[A-Za-z0-9]{16,}",
-    "Google API key": r"\bAIza[A-Za-z0-9_-]{35}\b",
-    "SendGrid key": r"\bSG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{30,}\b",
-    "npm token": r"\bnpm_[A-Za-z0-9]{36}\b",
-    "PyPI token": r"\bpypi-[A-Za-z0-9_-]{50,}",
-    "Docker token": r"\bdckr_pat_[A-Za-z0-9_-]{20,}",
-    "Hugging Face token": r"\bhf_[A-Za-z0-9]{30,}\b",
-    "DigitalOcean token": r"\bdo[opr]_v1_[a-f0-9]{64}\b",
-    "private key": r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----",
-    "JSON web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    **TOKEN_SHAPES,
     "password in a URL": r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"<>]{0,100}:[^\s@/'\"<>]{1,200}@[^\s/'\"<>:]{1,200}",
     "assigned secret": (
         r"(?i)[\w.-]*(?:secret|passw(?:or)?d|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|auth[_-]?key)"
