@@ -44,6 +44,13 @@ _AUTHORIZATION = re.compile(
 )
 _SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:key|token|secret|password|passwd|(?<=_)pwd|credentials?)(?:$|_)")
 _SHAPES = re.compile("|".join(f"(?:{shape})" for shape in TOKEN_SHAPES.values()))
+_UNFINISHED = (
+    re.compile(r"\S+\Z"),
+    re.compile(r"(?i)\bauthorization\S*(?:\s+\S*){0,3}\Z"),
+    re.compile(r"-----BEGIN(?![\s\S]*-----END [A-Z ]*PRIVATE KEY-----)[\s\S]*\Z"),
+)
+"""Ends of a text that may go on to be a secret."""
+_MOST_OPEN = 8_192  # the longest end that waits; token shapes are far shorter
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "db", "postgres", "redis", "mysql", "mongo", "[::1]")
 
 
@@ -52,6 +59,7 @@ class Redactor:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         known = sorted({value for value in values if len(value) >= 8}, key=len, reverse=True)
+        self._values = known
         self._known = re.compile("|".join(re.escape(value) for value in known)) if known else None
 
     @classmethod
@@ -67,6 +75,22 @@ class Redactor:
         if "://" in text:
             text = _URL_PASSWORD.sub(_mask_password, text)
         return _AUTHORIZATION.sub(rf"\1{MASK}", text) if "uthorization" in text or "UTHORIZATION" in text else text
+
+    def open_end(self, text: str) -> int:
+        """Where the end of `text` begins that may be the beginning of a secret; its length when there is none.
+
+        For text that comes in pieces: what stands before can be redacted and shown, the rest has to wait.
+        """
+        starts = [match.start() for shape in _UNFINISHED if (match := shape.search(text))]
+        for value in self._values:
+            longest = min(len(value) - 1, len(text))
+            starts += [len(text) - size for size in range(longest, 0, -1) if text.endswith(value[:size])][:1]
+        start = min(starts, default=len(text))
+        if len(text) - start > _MOST_OPEN:
+            start = len(text) - _MOST_OPEN // 2
+        patterns = (_SHAPES, self._known) if self._known is not None else (_SHAPES,)
+        cut = [m.start() for pattern in patterns for m in pattern.finditer(text) if m.start() < start < m.end()]
+        return min(cut, default=start)
 
     def json(self, value: Any) -> Any:
         """The same structure with every string redacted. Thinking blocks pass unchanged: they are signed."""

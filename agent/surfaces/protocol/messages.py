@@ -28,6 +28,7 @@ from agent.events import (
 )
 from agent.models.port import ERROR_NAMES
 from agent.surfaces.protocol.children import Children
+from agent.surfaces.protocol.partial import Partial
 from agent.surfaces.protocol.result import TurnTotals
 from agent.surfaces.protocol.wire import Json
 from tools.devops.types import to_json as plain
@@ -40,7 +41,7 @@ _IN_MESSAGE = ("id", "type", "role", "model")
 class Shown:
     """What a host asked to see beyond the usual. `replay` is the user's frame, to be echoed."""
 
-    partial: bool = False
+    partial: Partial | None = None
     child_text: bool = False
     hooks: bool = False
     replay: Mapping[str, Any] | None = None
@@ -132,8 +133,9 @@ class Translator:
         raw = {key: value for key, value in event.event.items() if key != "request_id"}
         if raw.get("type") == "message_start":
             self._answers[event.agent_id] = {key: raw["message"].get(key) for key in _IN_MESSAGE}
-        if self.shown.partial and event.agent_id is None:
-            yield {"type": "stream_event", "event": raw, "parent_tool_use_id": None}
+        if self.shown.partial is not None and event.agent_id is None:
+            for ready in self.shown.partial.events(raw):
+                yield {"type": "stream_event", "event": ready, "parent_tool_use_id": None}
 
     def _model_answered(self, event: ModelAnswered) -> None:
         self.totals.api_seconds += event.seconds

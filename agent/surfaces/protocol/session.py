@@ -25,6 +25,7 @@ from agent.surfaces.flags import Flags
 from agent.surfaces.protocol.assembly import Assembly
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.protocol.messages import Shown, Translator
+from agent.surfaces.protocol.partial import Partial
 from agent.surfaces.protocol.printed import Printed
 from agent.surfaces.protocol.result import api_error, api_error_text, result_message, synthetic_answer
 from agent.surfaces.protocol.wire import Json, OutputLostError, Wire
@@ -83,7 +84,7 @@ class Session:
         """Answer one user frame. Whatever happens, one result is written (none for a frame that is only kept)."""
         flags = self.parts.flags
         shown = Shown(
-            partial=flags.partial,
+            partial=Partial(self._redactor) if flags.partial else None,
             child_text=flags.forward_subagent_text or self.parts.announced.child_text,
             hooks=flags.hook_events,
             replay=frame if flags.replay else None,
