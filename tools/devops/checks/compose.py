@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from tools.devops.checks.documents import Document, mapping, schema_findings, sequence
@@ -13,7 +12,7 @@ from tools.devops.checks.gate import Gate, Linter, Subject, each
 from tools.devops.checks.linters import yamllint
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import vendored
-from tools.devops.checks.tree import folder_of, join
+from tools.devops.checks.tree import base_name, folder_of, join
 from tools.devops.types import Finding, Severity
 
 _SPEC = "docs.docker.com/reference/compose-file"
@@ -82,7 +81,7 @@ _PROXY = re.compile(r"(^|/)(caddy|nginx|traefik|haproxy|envoy|httpd|nginx-proxy-
 
 
 def is_compose(path: str) -> bool:
-    return bool(_FILE.fullmatch(PurePosixPath(path).name))
+    return bool(_FILE.fullmatch(base_name(path)))
 
 
 def select(subject: Subject) -> tuple[str, ...]:

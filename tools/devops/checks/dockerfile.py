@@ -10,6 +10,7 @@ from tools.devops.checks.dockerfile_parse import Dockerfile, Instruction, parse_
 from tools.devops.checks.gate import Gate, Linter, Subject, each
 from tools.devops.checks.linters import hadolint
 from tools.devops.checks.rules import Rule, Rules
+from tools.devops.checks.tree import base_name
 from tools.devops.types import Finding
 
 _DOCKER = "docs.docker.com/build/building/best-practices"
@@ -147,7 +148,7 @@ _SLIM_WITH_CURL = re.compile(r"^(docker\.io/)?(library/)?nginx:")
 
 
 def is_dockerfile(path: str) -> bool:
-    name = PurePosixPath(path).name
+    name = base_name(path)
     if name.endswith(".dockerignore"):
         return False
     return name in ("Dockerfile", "Containerfile") or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")

@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Any
 
 from tools.devops.checks.documents import Document, mapping, sequence
 from tools.devops.checks.gate import Subject, lookup
-from tools.devops.checks.tree import BadFileError
+from tools.devops.checks.tree import BadFileError, base_name
 
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "ReplicaSet"})
 SERVERS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
@@ -108,7 +107,7 @@ def candidates(subject: Subject) -> tuple[str, ...]:
     charts = tuple(path.removesuffix("Chart.yaml") + "templates/" for path in subject.tree.named("Chart.yaml"))
     found = []
     for path in subject.tree.files:
-        name = PurePosixPath(path).name
+        name = base_name(path)
         if not name.endswith((".yaml", ".yml")) or path.startswith((".github/", *charts)):
             continue
         if name in ("kustomization.yaml", "kustomization.yml"):
