@@ -382,3 +382,15 @@ async def test_secrets_reach_neither_the_model_nor_the_journal(tmp_path: Path) -
     assert secret not in journal
     assert secret not in str(model.requests[0].messages)
     assert secret not in results_sent(model)[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit", "said"),
+    [(Limits(turns=1), "turns", "limit of 1 turns"), (Limits(seconds=0.0), "seconds", "the limit is 0 s")],
+)
+async def test_the_result_says_which_limit_was_hit(tmp_path: Path, limits: Limits, limit: str, said: str) -> None:
+    model = ScriptedModel([[call("Echo", word="a")]] if limit == "turns" else [])
+    _, result = await events_and_result(agent(tmp_path, model, limits=limits))
+    assert isinstance(result, OutOfBudget)
+    assert (result.limit, result.exit_code) == (limit, 5)
+    assert said in result.reason
