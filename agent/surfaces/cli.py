@@ -105,7 +105,7 @@ def _guarded(action: Callable[[], int]) -> int:
         return 130
     except BrokenPipeError:
         sys.stderr.close()
-        return 0
+        return 1  # what was asked for did not arrive
     except Exception as error:
         known = explain(error)
         if known is None:

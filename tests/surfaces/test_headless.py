@@ -361,6 +361,16 @@ def test_output_that_nobody_reads_ends_the_process_quietly(project: Path) -> Non
 
 
 @pytest.mark.slow
+def test_a_run_whose_output_nobody_reads_is_no_success(project: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "agent.surfaces.cli", "run", "--print-schema"]
+    done = subprocess.run(command, cwd=project, stdout=writing, stderr=subprocess.PIPE, timeout=30)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_output_that_cannot_be_written_is_told(project: Path) -> None:
     with FakeMessagesServer(["Hello."]) as server, Path("/dev/full").open("wb") as full:
