@@ -13,13 +13,13 @@ from agent import carried
 from agent.askers import Headless, Recorded
 from agent.budget import Ledger
 from agent.calls import CallRunner
-from agent.definition import builtin_agents, load_persona
-from agent.delegation.requests import Requests
-from agent.events import DelegationsAnswered, Event, Notice, RunFinished, RunStarted, StepChanged
+from agent.definition import load_persona
+from agent.delegation.setup import Delegating, with_spawning
+from agent.events import Event, Notice, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
 from agent.loop import Conversation
-from agent.models.choose import choose_model, chooser
-from agent.names import fold, select_tools
+from agent.models.choose import choose_model
+from agent.names import select_tools
 from agent.observers import Reader, observers
 from agent.prompt import system_blocks, system_fragment, tool_definitions
 from agent.recording import Recording
@@ -43,11 +43,9 @@ from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
     from agent.api import Agent
-    from agent.delegation.router import Router
     from agent.hooks import Hooks
     from agent.permissions import PermissionEngine
     from agent.sitting import Sitting
-    from agent.skills import Skill
     from agent.structured import Answer
     from agent.workflow.run import WorkflowRun
 
@@ -67,12 +65,19 @@ class Setup:
         results: Sequence[DelegationResult] = (),
     ) -> None:
         self._agent = agent
-        self._results = results
-        self._requests = Requests()
+        self._delegating = Delegating(
+            who=agent.definition,
+            agents=agent.agents,
+            model=agent.model,
+            env=agent.env,
+            instructions=agent.instructions,
+            sandbox=agent.sandbox,
+            request=agent.siblings == "request",
+            results=results,
+        )
         self._workflow = workflow
         self._show = show
         self._recording: Recording | None = None
-        self._delegator: Requests | Router = Requests()
         self._answer = _owed(agent)
         self._readers: list[Reader] = [*agent.readers]
         self.session_id = ""
@@ -104,7 +109,9 @@ class Setup:
         opened = open_session(opening, cwd, agent.env, agent.store)
         restored, directory = opened.restored, opened.directory
         self.session_id = opened.session_id
-        prompt = self._with_answers(prompt, directory if restored is not None and not opened.copied else None)
+        prompt = self._delegating.with_answers(
+            prompt, directory if restored is not None and not opened.copied else None
+        )
         redactor = Redactor.from_environment(agent.env)
         transcript = transcript_path(cwd, self.session_id, agent.env) if agent.transcripts else None
         self._recording = Recording(opened, cwd, redactor, transcript)
@@ -118,9 +125,9 @@ class Setup:
             tools[self._answer.name] = self._answer
         packs, _ = find_skills([builtin_skill_root()])
         skills, missing = choose_preloaded(agent.definition.skills, packs | dict(agent.skills))
-        self._delegator = self._delegate_to(available, packs | dict(agent.skills), directory)
+        delegator = self._delegating.begin(available, packs | dict(agent.skills), directory)
         asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
-        context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=self._delegator)
+        context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=delegator)
         context.scratch.mkdir(mode=0o700, exist_ok=True)
         grant(context, data_root() / "skills")
         context.state["mcp"] = agent.servers
@@ -169,9 +176,8 @@ class Setup:
         )
         self._recording.begin(started)
         self._tell(started)
-        self._note_answers()
-        if not isinstance(self._delegator, Requests):
-            self._delegator.serve(talk, agent.definition)
+        self._delegating.note_answers(self.emit)
+        self._delegating.serve(talk)
         if self._workflow is not None:
             self._attach(self._workflow, talk, context, restored, asker)
         if restored is not None:
@@ -184,65 +190,6 @@ class Setup:
         if restored is not None and self._answer is not None and fresh["tools"] != prefix["tools"]:
             talk.prompt = f"{talk.prompt}\n\n{self._answer.demand()}".lstrip()
         return talk
-
-    def _delegate_to(
-        self,
-        available: Mapping[str, Tool],
-        skills: Mapping[str, Skill],
-        directory: Path,
-    ) -> Requests | Router:
-        """A router that starts siblings, or the requests of a run that was itself spawned."""
-        agent = self._agent
-        if agent.siblings == "request":
-            return self._requests
-        from agent.delegation.child import Setting, TreeLimits
-        from agent.delegation.router import Router, Tree
-
-        def setting() -> Setting:
-            return Setting(
-                agents=builtin_agents() | dict(agent.agents),
-                pool=available,
-                skills=skills,
-                choose=chooser(agent.model, agent.env),
-                model=_override(agent.env),
-                session=directory,
-                instructions=agent.instructions,
-                sandbox=agent.sandbox,
-            )
-
-        return Router(setting, Tree(TreeLimits.from_environment(agent.env)), elsewhere=self._requests)
-
-    def _with_answers(self, prompt: str, earlier: Path | None) -> str:
-        """Take up what the session had asked of others; the prompt, with what came back before it."""
-        if earlier is not None:
-            self._requests = Requests.recorded(earlier)
-        if not self._results:
-            return prompt
-        return "\n\n".join(filter(None, (self._requests.answer(self._results), prompt)))
-
-    def _note_answers(self) -> None:
-        """Record which requests were answered: none of them is open any more, also after a crash."""
-        answered = zip(self._requests.answered, self._results, strict=True)
-        told = [to_json(request) | {"status": result.status} for request, result in answered]
-        if told:
-            self.emit(DelegationsAnswered(requests=told))
-
-    def _with_spawning(self) -> dict[str, Tool]:
-        """All tools there are; Claude Code's Agent beside Delegate where the definition lets its agent start others."""
-        agent, definition = self._agent, self._agent.definition
-        if agent.tools is not None:
-            return {tool.name: tool for tool in agent.tools}
-        available = builtin_tools()
-        if definition.orchestration.spawns_subagents is False:
-            return available
-        if "Agent" not in definition.select_tools([*available, "Agent"]).names:
-            return available
-        from agent.delegation.tool import agent_tool
-
-        known = builtin_agents() | dict(agent.agents)
-        may = None if definition.spawnable is None else {fold(name) for name in definition.spawnable}
-        offered = [a for name, a in known.items() if name != definition.name and (may is None or fold(name) in may)]
-        return available | {"Agent": agent_tool(offered)}
 
     def _engine(
         self, cwd: Path, scratch: Path, denied: Sequence[str], unconfined: Callable[[], str]
@@ -282,9 +229,12 @@ class Setup:
 
     def _available(self) -> dict[str, Tool]:
         """Every tool of this run: the caller's or the built-in ones, and those of servers, without disallowed ones."""
-        agent, pool = self._agent, self._with_spawning()
-        if agent.tools is None:
-            pool = {name: tool for name, tool in pool.items() if name not in WORKFLOW_GRANTS}
+        agent = self._agent
+        if agent.tools is not None:
+            pool = {tool.name: tool for tool in agent.tools}
+        else:
+            known = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
+            pool = with_spawning(known, agent.definition, agent.agents)
         if self._workflow is not None:
             pool |= {name: builtin_tools()[name] for name in WORKFLOW_GRANTS}
         if agent.servers is not None:
@@ -321,7 +271,7 @@ class Setup:
             self.emit(StepChanged(step=step, status=status, record=record))
 
         steps = workflow.begin(context, changed, restored.steps if restored else {}, asker.answered)
-        if self._results:
+        if self._delegating.results:
             steps.reopen(_HANDOVER)
         context.steps = steps
         talk.guard = steps
@@ -329,7 +279,7 @@ class Setup:
 
     def conclude(self, result: Result) -> Result:
         """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
-        result = replace(result, delegations=tuple(self._delegator.requests))
+        result = replace(result, delegations=self._delegating.open)
         if self._answer is not None and not self._answer.given and isinstance(result, Refused) and result.by == "hook":
             reason = f"A hook stopped the run before there was a structured answer: {result.reason}"
             result = failed(result, "structured_output", reason)
@@ -356,12 +306,6 @@ def _owed(agent: Agent) -> Answer | None:
     from agent.structured import Answer, output_schema
 
     return Answer(output_schema(agent.output))
-
-
-def _override(env: Mapping[str, str]) -> str | None:
-    """The model that Claude Code's variable sets for all child agents."""
-    model = env.get("CLAUDE_CODE_SUBAGENT_MODEL")
-    return model if model and model != "inherit" else None
 
 
 def _may_read(calls: CallRunner, path: Path) -> bool:

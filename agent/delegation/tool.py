@@ -10,15 +10,18 @@ from pydantic import Field
 from agent.definition import AgentDefinition
 from agent.delegation.router import Router
 from agent.delegation.rules import pick_sibling
+from agent.names import fold
 from tools.ports import DelegationRequest, DelegationResult
 from tools.text import as_data
 from tools.tool import FunctionTool, ToolContext, ToolError, ToolResult, tool
 
 
-def agent_tool(agents: Iterable[AgentDefinition]) -> FunctionTool[Any]:
-    """The tool, with the agents there are in its description."""
+def agent_tool(who: AgentDefinition, agents: Iterable[AgentDefinition]) -> FunctionTool[Any]:
+    """The tool for `who`, with the agents it may start in the description."""
     made = FunctionTool(_agent.fn, _agent.name, _agent.effects)
-    listed = [f"- {agent.name}: {agent.description}" for agent in agents]
+    may = None if who.spawnable is None else {fold(name) for name in who.spawnable}
+    offered = (a for a in agents if a.name != who.name and (may is None or fold(a.name) in may))
+    listed = [f"- {agent.name}: {agent.description}" for agent in offered]
     made.description = "\n".join([_agent.description, "", "Agents:", *listed])
     return made
 

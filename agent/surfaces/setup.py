@@ -10,6 +10,7 @@ from typing import Any
 from agent.api import Agent
 from agent.budget import Limits
 from agent.definition import AgentDefinition, load_persona
+from agent.delegation.setup import with_spawning
 from agent.grants import WORKFLOW_GRANTS
 from agent.hooks import Handler
 from agent.mcp import Found, find_servers
@@ -119,7 +120,7 @@ def build_agent(
     asker: Asker,
 ) -> Agent:
     """The agent of a session, without servers. Raises `UsageProblem` when it cannot be put together."""
-    tools, warnings = _chosen_tools(flags, announced, around, who)
+    tools, warnings = _chosen_tools(flags, around, who)
     turns = flags.max_turns or (who.max_turns if flags.agent else None) or _TURNS
     return Agent(
         cwd=flags.directory,
@@ -179,16 +180,13 @@ def _brings_agents(flags: Flags, announced: Announced) -> bool:
 
 
 def _chosen_tools(
-    flags: Flags, announced: Announced, around: Surroundings, who: AgentDefinition
+    flags: Flags, around: Surroundings, who: AgentDefinition
 ) -> tuple[tuple[Tool, ...] | None, Sequence[str]]:
     """The built-in tools that `--tools` names, and what it names in vain; None where the agent's own list decides."""
     if flags.tools is None:
         return None, ()
     pool = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
-    if _brings_agents(flags, announced):
-        from agent.delegation.tool import agent_tool
-
-        pool[_SPAWNING] = agent_tool(a for a in around.catalogue.agents.values() if a.name != who.name)
+    pool = with_spawning(pool, who, around.catalogue.agents)
     selection = select_tools(pool, None if flags.tools == ("default",) else flags.tools)
     if flags.tools and not selection.names:
         raise UsageProblem(f"--tools names no tool there is: {', '.join(flags.tools)}. See `expert-devops tools`.")

@@ -116,12 +116,12 @@ def family(tmp_path: Path) -> Build:
             journal.record(event)
             events.append(event)
 
-        everything: dict[str, Tool] = {"Echo": echo, "Delegate": core.delegate, "Agent": agent_tool(agents)}
+        parent = boss or definition("boss")
+        everything: dict[str, Tool] = {"Echo": echo, "Delegate": core.delegate, "Agent": agent_tool(parent, agents)}
         everything |= {
             each.name: each for each in (core.read, core.write, core.edit, core.bash, core.ask_user_question)
         }
         everything |= pool or {}
-        parent = boss or definition("boss")
         known = {agent.name: agent for agent in [parent, *agents]}
         setting = Setting(agents=known, pool=everything, session=journal.directory, sandbox=sandbox)
         router = Router(lambda: setting, Tree(tree or TreeLimits()))

@@ -1,0 +1,116 @@
+"""Delegation of one run set up: who carries its requests out, and what became of those it made earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.definition import AgentDefinition, builtin_agents
+from agent.delegation.requests import Requests
+from agent.events import DelegationsAnswered, Event
+from agent.loop import Conversation
+from agent.models.port import Model
+from agent.names import select_tools
+from tools.devops.types import to_json
+from tools.ports import DelegationRequest, DelegationResult
+from tools.tool import Tool
+
+if TYPE_CHECKING:
+    from agent.delegation.router import Router
+    from agent.skills import Skill
+
+
+@dataclass(kw_only=True)
+class Delegating:
+    """The delegation of a run by `who`, set up as the fields of `agent.api.Agent` say.
+
+    `results` answer what its session had asked of others; with `request` nothing is started here.
+
+    prompt = delegating.with_answers(prompt, earlier)             # earlier: the directory of a resumed session
+    context.delegator = delegating.begin(pool, skills, directory)
+    delegating.serve(talk)                                        # once the conversation is there
+    """
+
+    who: AgentDefinition
+    agents: Mapping[str, AgentDefinition]
+    model: Model | str
+    env: Mapping[str, str]
+    instructions: Sequence[str]
+    sandbox: bool
+    request: bool
+    results: Sequence[DelegationResult]
+    _requests: Requests = field(default_factory=Requests)
+    _router: Router | None = None
+
+    @property
+    def open(self) -> tuple[DelegationRequest, ...]:
+        """What is asked of others and not answered."""
+        return tuple(self._requests.requests)
+
+    def with_answers(self, prompt: str, earlier: Path | None) -> str:
+        """Take up what the session had asked of others; the prompt, with what came back before it."""
+        if earlier is not None:
+            self._requests = Requests.recorded(earlier)
+        if not self.results:
+            return prompt
+        return "\n\n".join(filter(None, (self._requests.answer(self.results), prompt)))
+
+    def note_answers(self, emit: Callable[[Event], None]) -> None:
+        """Record which requests were answered: none of them is open any more, also after a crash."""
+        answered = zip(self._requests.answered, self.results, strict=True)
+        told = [to_json(request) | {"status": result.status} for request, result in answered]
+        if told:
+            emit(DelegationsAnswered(requests=told))
+
+    def begin(self, pool: Mapping[str, Tool], skills: Mapping[str, Skill], directory: Path) -> Requests | Router:
+        """A router that starts siblings, or the requests of a run that was itself spawned."""
+        if self.request:
+            return self._requests
+        from agent.delegation.child import Setting, TreeLimits
+        from agent.delegation.router import Router, Tree
+        from agent.models.choose import chooser
+
+        def setting() -> Setting:
+            return Setting(
+                agents=known_agents(self.agents),
+                pool=pool,
+                skills=skills,
+                choose=chooser(self.model, self.env),
+                model=_override(self.env),
+                session=directory,
+                instructions=self.instructions,
+                sandbox=self.sandbox,
+            )
+
+        self._router = Router(setting, Tree(TreeLimits.from_environment(self.env)), elsewhere=self._requests)
+        return self._router
+
+    def serve(self, talk: Conversation) -> None:
+        """Delegate for this conversation."""
+        if self._router is not None:
+            self._router.serve(talk, self.who)
+
+
+def known_agents(given: Mapping[str, AgentDefinition]) -> dict[str, AgentDefinition]:
+    """The agents that can be started: the built-in ones and those `given`, which come first."""
+    return builtin_agents() | dict(given)
+
+
+def with_spawning(
+    pool: Mapping[str, Tool], who: AgentDefinition, agents: Mapping[str, AgentDefinition]
+) -> dict[str, Tool]:
+    """The pool, with Claude Code's Agent beside Delegate where the definition lets its agent start others."""
+    allowed = select_tools([*pool, "Agent"], who.tools, who.disallowed_tools).names
+    if who.orchestration.spawns_subagents is False or "Agent" not in allowed:
+        return dict(pool)
+    from agent.delegation.tool import agent_tool
+
+    return {**pool, "Agent": agent_tool(who, known_agents(agents).values())}
+
+
+def _override(env: Mapping[str, str]) -> str | None:
+    """The model that Claude Code's variable sets for all child agents."""
+    model = env.get("CLAUDE_CODE_SUBAGENT_MODEL")
+    return model if model and model != "inherit" else None
