@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from agent.api import run_sync as run_sync
     from agent.api import stream as stream
     from agent.budget import Limits as Limits
-    from agent.definition import AgentDefinition as AgentDefinition
     from agent.events import Event as Event
+    from agent.knowledge.definition import AgentDefinition as AgentDefinition
     from agent.models.port import Model as Model
     from agent.models.port import ModelError as ModelError
     from agent.result import Completed as Completed
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Agent": "agent.api",
-    "AgentDefinition": "agent.definition",
+    "AgentDefinition": "agent.knowledge.definition",
     "Completed": "agent.result",
     "Event": "agent.events",
     "Failed": "agent.result",

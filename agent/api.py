@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from agent.askers import Headless
 from agent.assembly import Setup, release, result_json
 from agent.budget import Limits
-from agent.definition import AgentDefinition, load_persona
 from agent.events import Event
+from agent.knowledge.definition import AgentDefinition, load_persona
 from agent.loop import Conversation, compact_now, drive
 from agent.models.port import Model
 from agent.result import Failed, Interrupted, Result
@@ -32,11 +32,11 @@ from tools.tool import Tool
 
 if TYPE_CHECKING:
     from agent.hooks import Handler
+    from agent.knowledge.skills import Skill
     from agent.mcp import Servers
     from agent.permissions import Mode, Rules
-    from agent.sitting import Sitting
-    from agent.skills import Skill
-    from agent.structured import Shape
+    from agent.session.sitting import Sitting
+    from agent.turn.structured import Shape
     from agent.workflow.run import WorkflowRun
 
 

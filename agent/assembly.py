@@ -9,28 +9,28 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import carried
 from agent.askers import Headless, Recorded
 from agent.budget import Ledger
-from agent.calls import CallRunner
-from agent.definition import load_persona
+from agent.calls.runner import CallRunner
+from agent.calls.shelter import Confined
+from agent.calls.taint import tainted_by
 from agent.delegation.setup import Delegating, with_spawning
 from agent.events import Event, Notice, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
+from agent.knowledge.definition import load_persona
+from agent.knowledge.names import select_tools
+from agent.knowledge.prompt import system_blocks, system_fragment, tool_definitions
+from agent.knowledge.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.loop import Conversation
 from agent.models.choose import choose_model
-from agent.names import select_tools
-from agent.observers import Reader, observers
-from agent.prompt import system_blocks, system_fragment, tool_definitions
-from agent.recording import Recording
 from agent.result import Outcome, Refused, Result, failed
+from agent.session import carried
 from agent.session.journal import JOURNAL, SessionError
 from agent.session.opening import Opening, open_session
+from agent.session.recording import Recording
 from agent.session.resume import Restored
 from agent.session.transcript import transcript_path
-from agent.shelter import Confined
-from agent.skills import builtin_skill_root, choose_preloaded, find_skills
-from agent.taint import tainted_by
+from agent.telemetry.observers import Reader, observers
 from agent.workflow.written import work_of_session
 from tools.catalogue import builtin_tools
 from tools.devops.types import to_json
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from agent.api import Agent
     from agent.hooks import Hooks
     from agent.permissions import PermissionEngine
-    from agent.sitting import Sitting
-    from agent.structured import Answer
+    from agent.session.sitting import Sitting
+    from agent.turn.structured import Answer
     from agent.workflow.run import WorkflowRun
 
 _HANDOVER = 8  # the step that rests on what others were asked to do
@@ -303,7 +303,7 @@ def _owed(agent: Agent) -> Answer | None:
     """The structured answer the run owes. Raises `SchemaError`."""
     if agent.output is None:
         return None
-    from agent.structured import Answer, output_schema
+    from agent.turn.structured import Answer, output_schema
 
     return Answer(output_schema(agent.output))
 

@@ -15,10 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.asking import ask
 from agent.budget import Ledger
-from agent.calls import CallRunner
-from agent.compaction import TOO_LONG, NotCompactedError, compact, is_due
+from agent.calls.runner import CallRunner
 from agent.events import (
     Event,
     MessageAdded,
@@ -37,12 +35,14 @@ from agent.result import (
     Result,
 )
 from agent.session.resume import open_calls
-from agent.window import Window
+from agent.turn.asking import ask
+from agent.turn.compaction import TOO_LONG, NotCompactedError, compact, is_due
+from agent.turn.window import Window
 from tools.ports import NeedsInput as Unanswered
 
 if TYPE_CHECKING:
     from agent.hooks import Hooks
-    from agent.structured import Answer
+    from agent.turn.structured import Answer
 
 Json = dict[str, Any]
 

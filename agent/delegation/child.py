@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.calls import CallRunner
-from agent.definition import AgentDefinition
+from agent.calls.runner import CallRunner
+from agent.calls.shelter import Confined
 from agent.delegation.claims import ClaimingTool, Claims
 from agent.delegation.rules import grants_of, situation
 from agent.delegation.shares import Share
 from agent.events import Event
+from agent.knowledge.definition import AgentDefinition
+from agent.knowledge.names import fold, select_tools
+from agent.knowledge.prompt import system_blocks, tool_definitions
+from agent.knowledge.skills import Skill, choose_preloaded
 from agent.loop import Conversation
 from agent.models.choose import ModelChoiceError
 from agent.models.port import Model
-from agent.names import fold, select_tools
-from agent.prompt import system_blocks, tool_definitions
-from agent.shelter import Confined
-from agent.skills import Skill, choose_preloaded
 from tools.paths import only_readable
 from tools.tool import Tool, ToolContext
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent.definition import AgentDefinition
 from agent.delegation.rules import context_limit, missing_parts, report_limit
 from agent.delegation.verify import Change
+from agent.knowledge.definition import AgentDefinition
 from agent.result import Completed, Failed, NeedsInput, OutOfBudget, Refused, Result
 from tools.devops.handover import Handover, HandoverError, language_of, parse, render
 from tools.devops.types import Finding, to_json

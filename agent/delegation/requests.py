@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from agent.names import resolve_agent_name
+from agent.knowledge.names import resolve_agent_name
 from agent.session.journal import JOURNAL, read_lines
 from tools.frontmatter import FrontmatterError, load_yaml
 from tools.ports import DelegationRequest, DelegationResult

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from agent.calls import current_call
-from agent.definition import AgentDefinition
+from agent.calls.runner import current_call
 from agent.delegation.child import Child, Setting, TreeLimits, assemble, may_spawn
 from agent.delegation.claims import Claims
 from agent.delegation.messages import report_of, task_message
@@ -26,9 +25,10 @@ from agent.delegation.rules import is_elsewhere, pick_sibling
 from agent.delegation.shares import Share, share_of
 from agent.delegation.verify import Change, look
 from agent.events import Event, RunFinished, RunStarted, ToolStarted
-from agent.fields import DefinitionError
+from agent.knowledge.definition import AgentDefinition
+from agent.knowledge.fields import DefinitionError
+from agent.knowledge.names import fold, resolve_agent_name
 from agent.loop import Conversation, drive
-from agent.names import fold, resolve_agent_name
 from agent.result import Failed, Interrupted, OutOfBudget, Result
 from agent.session.journal import JOURNAL, SessionError, read_lines
 from agent.session.resume import history_of

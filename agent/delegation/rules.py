@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from agent.definition import AgentDefinition
-from agent.names import resolve_agent_name
+from agent.knowledge.definition import AgentDefinition
+from agent.knowledge.names import resolve_agent_name
 from tools.frontmatter import load_yaml
 from tools.resources import data_root
 

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.definition import AgentDefinition, builtin_agents
 from agent.delegation.requests import Requests
 from agent.events import DelegationsAnswered, Event
+from agent.knowledge.definition import AgentDefinition, builtin_agents
+from agent.knowledge.names import select_tools
 from agent.loop import Conversation
 from agent.models.port import Model
-from agent.names import select_tools
 from tools.devops.types import to_json
 from tools.ports import DelegationRequest, DelegationResult
 from tools.tool import Tool
 
 if TYPE_CHECKING:
     from agent.delegation.router import Router
-    from agent.skills import Skill
+    from agent.knowledge.skills import Skill
 
 
 @dataclass(kw_only=True)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agent.definition import AgentDefinition
 from agent.delegation.router import Router
 from agent.delegation.rules import pick_sibling
-from agent.names import fold
+from agent.knowledge.definition import AgentDefinition
+from agent.knowledge.names import fold
 from tools.ports import DelegationRequest, DelegationResult
 from tools.text import as_data
 from tools.tool import FunctionTool, ToolContext, ToolError, ToolResult, tool

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.knowledge.names import fold
 from agent.mcp.config import ServerConfig
 from agent.mcp.connection import Connection, Status, ToolSpec
 from agent.mcp.content import tool_result
 from agent.mcp.forms import Language
 from agent.mcp.pins import Pins
-from agent.names import fold
 from tools.text import clean
 from tools.tool import Effect, ToolContext, ToolError, ToolResult
 

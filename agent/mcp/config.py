@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from agent.names import fold
+from agent.knowledge.names import fold
 from agent.settings import Places, Settings
 from tools.text import clean
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from agent.knowledge.names import fold
 from agent.mcp.client import Servers
 from agent.mcp.connection import Connection, reason_of
 from agent.mcp.content import marked, resource_text, to_blocks
-from agent.names import fold
 from tools.text import clean
 from tools.tool import Tool, ToolContext, ToolError, ToolResult, tool
 

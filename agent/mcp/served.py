@@ -182,8 +182,8 @@ async def delegate(
 
     Calls that no rule allows are put to the user through the client; where it cannot ask, they are refused.
     """
-    from agent.definition import builtin_agents
-    from agent.names import resolve_agent_name
+    from agent.knowledge.definition import builtin_agents
+    from agent.knowledge.names import resolve_agent_name
 
     agents = builtin_agents()
     if (name := resolve_agent_name(to)) not in agents:

@@ -16,8 +16,8 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from agent.definition import PermissionMode
-from agent.fields import DefinitionError, read_text
+from agent.knowledge.definition import PermissionMode
+from agent.knowledge.fields import DefinitionError, read_text
 from agent.settings.places import Level, Places, SettingsError
 from agent.settings.remarks import Remark, remark
 from agent.settings.restrict import MANAGED_ONLY, restrict

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.fields import DefinitionError, read_text
+from agent.knowledge.fields import DefinitionError, read_text
 from agent.settings.places import SettingsError
 from agent.settings.remarks import Remark, remark
 

@@ -13,7 +13,7 @@ from agent.api import Agent, Run
 from agent.events import Event, ModelEvent, RetryScheduled
 from agent.result import NeedsInput
 from agent.session.opening import Opening
-from agent.sitting import Sitting
+from agent.session.sitting import Sitting
 from agent.surfaces.configured import agent_of, ask_for_trust, closing
 from agent.surfaces.flags import Flags
 from agent.surfaces.progress import describe

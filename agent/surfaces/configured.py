@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 
 from agent.api import Agent
 from agent.budget import Limits
+from agent.settings.trust import TrustStore, what_would_run
 from agent.surfaces.flags import Flags
-from agent.trust import TrustStore, what_would_run
 from tools.ports import Asker
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ _FAILED = 1
 _KNOWN: dict[str, int] = {
     "agent.askers.AnswersError": USAGE,
     "agent.delegation.requests.DelegationError": USAGE,
-    "agent.definition.DefinitionError": USAGE,
+    "agent.knowledge.definition.DefinitionError": USAGE,
     "agent.models.choose.ModelChoiceError": USAGE,
     "agent.models.port.ModelError": _FAILED,
     "agent.permissions.rules.RuleError": USAGE,

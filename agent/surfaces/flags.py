@@ -245,6 +245,6 @@ def _long(name: str) -> str:
 
 
 def _split(values: Sequence[str]) -> tuple[str, ...]:
-    from agent.names import split_list
+    from agent.knowledge.names import split_list
 
     return tuple(entry for value in values for entry in split_list(value))

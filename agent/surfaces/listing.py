@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tools.text import clean
 
 if TYPE_CHECKING:
-    from agent.definition import AgentDefinition
-    from agent.skills import Skill
+    from agent.knowledge.definition import AgentDefinition
+    from agent.knowledge.skills import Skill
 
 Row = dict[str, Any]
 
@@ -127,14 +127,14 @@ def _definitions(cwd: Path) -> list[Row]:
 
 def _found_agents(cwd: Path) -> tuple[dict[str, AgentDefinition], tuple[str, ...]]:
     """Project, user and built-in agents by name; earlier ones win. And what could not be used."""
-    from agent.definition import builtin_agents, find_agents
+    from agent.knowledge.definition import builtin_agents, find_agents
 
     found, problems = find_agents([cwd / ".claude" / "agents", Path.home() / ".claude" / "agents"])
     return builtin_agents() | found, problems
 
 
 def _found_skills(cwd: Path) -> tuple[dict[str, Skill], tuple[str, ...]]:
-    from agent.skills import builtin_skill_root, find_skills
+    from agent.knowledge.skills import builtin_skill_root, find_skills
 
     return find_skills([Path.home() / ".claude" / "skills", cwd / ".claude" / "skills", builtin_skill_root()])
 

@@ -24,7 +24,7 @@ from agent.events import (
     ToolProgress,
     ToolStarted,
 )
-from agent.observers import logs_json
+from agent.telemetry.observers import logs_json
 from agent.workflow.steps import load_steps
 from tools.text import clean
 

@@ -24,7 +24,7 @@ from tools.tool import ToolError
 
 if TYPE_CHECKING:
     from agent.api import Agent
-    from agent.repair import Repair
+    from agent.repair.run import Repair
     from agent.workflow.proposal import Destination
 
 
@@ -64,8 +64,8 @@ def repair_ci(args: argparse.Namespace) -> int:
 
 
 async def _carry_out(args: argparse.Namespace, to: Destination) -> Repair:
-    from agent.repair import Patience, explain_ci
-    from agent.repair import repair_ci as repair
+    from agent.repair.run import Patience, explain_ci
+    from agent.repair.run import repair_ci as repair
 
     if args.dry_run:
         return await explain_ci(to, args.run)

@@ -9,20 +9,20 @@ from typing import Any
 
 from agent.api import Agent
 from agent.budget import Limits
-from agent.definition import AgentDefinition, load_persona
 from agent.delegation.setup import with_spawning
 from agent.grants import WORKFLOW_GRANTS
 from agent.hooks import Handler
+from agent.knowledge.definition import AgentDefinition, load_persona
+from agent.knowledge.names import select_tools, split_rule
 from agent.mcp import Found, find_servers
-from agent.names import select_tools, split_rule
 from agent.permissions import MODES, Rules
-from agent.structured import OutputSchema, SchemaError, parse_schema
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
 from agent.surfaces.grants import Grants
 from agent.surfaces.sessions import check_session_flags
 from agent.surfaces.steering import SteeredModel
 from agent.surfaces.surroundings import Surroundings
+from agent.turn.structured import OutputSchema, SchemaError, parse_schema
 from tools.catalogue import builtin_tools
 from tools.ports import Asker
 from tools.tool import Tool

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.catalogue import Catalogue, load_catalogue
 from agent.hooks import Handler, settings_hooks
-from agent.memory import load_memory
+from agent.knowledge.catalogue import Catalogue, load_catalogue
+from agent.knowledge.memory import load_memory
 from agent.settings import Places, Settings, load_settings
 from agent.settings.places import SettingsError
+from agent.settings.trust import TrustStore
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
-from agent.trust import TrustStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.checkout import committed
+from agent.repair.checkout import committed
 from agent.workflow.report import to_markdown
 from tools.github import FileChange, PullRequest, open_pull_request
 from tools.github.hub import hub_of

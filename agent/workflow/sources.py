@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.events import Event, ToolFinished, ToolStarted
-from agent.names import fold
+from agent.knowledge.names import fold
 from tools.devops.types import Plan
 
 _SUBJECTS = {fold("mcp__context7__query-docs"): ("libraryId", "query"), "webfetch": ("url",)}

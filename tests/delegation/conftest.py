@@ -12,17 +12,17 @@ import pytest
 import tools as core
 from agent.askers import Headless
 from agent.budget import Ledger, Limits
-from agent.calls import CallRunner
-from agent.definition import AgentDefinition, Orchestration
+from agent.calls.runner import CallRunner
 from agent.delegation.child import Setting, TreeLimits
 from agent.delegation.router import Router, Tree
 from agent.delegation.tool import agent_tool
 from agent.events import Event, RunStarted
 from agent.hooks import Handler, HookRunner, Hooks
+from agent.knowledge.definition import AgentDefinition, Orchestration
+from agent.knowledge.prompt import tool_definitions
 from agent.loop import Conversation, drive
 from agent.models.port import Model, Request
 from agent.permissions import Mode, PermissionEngine, Rules
-from agent.prompt import tool_definitions
 from agent.result import Result
 from agent.session.journal import Journal, new_session_id
 from agent.testing import ScriptedModel

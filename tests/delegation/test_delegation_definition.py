@@ -11,9 +11,9 @@ import pytest
 
 from agent.api import Agent
 from agent.askers import Headless
-from agent.definition import AgentDefinition, parse_agent
 from agent.delegation.child import TreeLimits
 from agent.events import RunStarted
+from agent.knowledge.definition import AgentDefinition, parse_agent
 from agent.models.port import Request
 from agent.result import Completed
 from agent.testing import ScriptedModel, call

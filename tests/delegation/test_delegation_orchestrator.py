@@ -11,9 +11,9 @@ import pytest
 
 from agent.api import Agent
 from agent.askers import Headless
-from agent.definition import parse_agent
 from agent.delegation import DelegationError, Requests, read_results
 from agent.events import Event, RunStarted, StepChanged
+from agent.knowledge.definition import parse_agent
 from agent.models.port import Request
 from agent.result import Completed
 from agent.session.journal import find_session

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.budget import Ledger, Limits
-from agent.definition import builtin_agents
 from agent.delegation.claims import Claims
 from agent.delegation.order import Order
 from agent.delegation.rules import gates_of, grants_of, is_elsewhere, missing_parts, pick_sibling
 from agent.delegation.shares import KEPT_BACK, Share, share_of
-from agent.names import resolve_agent_name
+from agent.knowledge.definition import builtin_agents
+from agent.knowledge.names import resolve_agent_name
 from tools.catalogue import builtin_tools
 from tools.devops.checks.registry import GATES
 from tools.tool import ToolError

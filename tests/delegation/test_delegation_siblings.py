@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.definition import builtin_agents
+from agent.knowledge.definition import builtin_agents
 from agent.models.playbook import Playbook
 from agent.models.playbook.script import Script, Turn
 from agent.models.playbook.siblings import sibling_script

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.names import fold
+from agent.knowledge.names import fold
 from tests.github.server import GitHubServer
 from tools.github import ALWAYS_ASK, GITHUB_TOOLS, FileChange, GitHubError, PullRequest, open_pull_request
 from tools.github.pulls import merge_pull_request

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.api import Agent
-from agent.repair import Patience, Repair, repair_ci
+from agent.repair.run import Patience, Repair, repair_ci
 from agent.surfaces.cli import main
 from agent.surfaces.repair_ci import OwnWorkflows
 from agent.testing import ScriptedModel, call

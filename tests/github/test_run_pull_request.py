@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agent.checkout import committed
+from agent.repair.checkout import committed
 from agent.surfaces.cli import main
 from agent.workflow.proposal import as_body
 from tests.github.server import READ_ONLY, TOKEN, GitHubServer

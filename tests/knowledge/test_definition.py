@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.definition import Orchestration, agent_from_json, find_agents, load_agent, parse_agent
-from agent.fields import MAX_FILE_BYTES, DefinitionError
-from agent.names import select_tools, split_list, split_rule
+from agent.knowledge.definition import Orchestration, agent_from_json, find_agents, load_agent, parse_agent
+from agent.knowledge.fields import MAX_FILE_BYTES, DefinitionError
+from agent.knowledge.names import select_tools, split_list, split_rule
 
 MINIMAL = "---\nname: a\ndescription: d\n{}\n---\n{}"
 

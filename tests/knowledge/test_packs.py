@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.skills import builtin_skill_root, load_skill
+from agent.knowledge.skills import builtin_skill_root, load_skill
 from tools.frontmatter import load_yaml
 
 PACKS = sorted(path.parent for path in builtin_skill_root().glob("*/SKILL.md"))

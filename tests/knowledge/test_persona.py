@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.definition import builtin_agents, load_persona, parse_agent
-from agent.skills import builtin_skill_root, choose_preloaded, find_skills
+from agent.knowledge.definition import builtin_agents, load_persona, parse_agent
+from agent.knowledge.skills import builtin_skill_root, choose_preloaded, find_skills
 from tools.frontmatter import load_yaml
 from tools.resources import data_root
 

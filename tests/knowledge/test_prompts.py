@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from agent.definition import load_persona
-from agent.names import fold, resolve_agent_name
+from agent.knowledge.definition import load_persona
+from agent.knowledge.names import fold, resolve_agent_name
 from tools.devops.types import DEPLOYMENT_FIELDS, CheckStatus, FieldStatus, Severity, Source
 from tools.frontmatter import load_yaml, parse
 from tools.resources import data_root

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.fields import DefinitionError
-from agent.skills import LISTING_CHARS, Skill, choose_preloaded, find_skills, load_skill, parse_skill
+from agent.knowledge.fields import DefinitionError
+from agent.knowledge.skills import LISTING_CHARS, Skill, choose_preloaded, find_skills, load_skill, parse_skill
 
 
 def skill(header: str = "name: s\ndescription: d", body: str = "Do it.", name: str = "s") -> Skill:

@@ -16,7 +16,8 @@ from agent.hooks import Handler
 from agent.hooks.config import callback_handler
 from agent.models.playbook import Playbook
 from agent.result import Completed, Failed, NeedsInput
-from agent.structured import (
+from agent.testing import ScriptedModel, broken_call, call
+from agent.turn.structured import (
     MOST_CORRECTIONS,
     TOOL_NAME,
     MismatchError,
@@ -25,7 +26,6 @@ from agent.structured import (
     output_schema,
     parse_schema,
 )
-from agent.testing import ScriptedModel, broken_call, call
 
 CITY: dict[str, Any] = {
     "type": "object",

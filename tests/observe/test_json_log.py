@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from agent.api import Agent
-from agent.observers import JsonLog, observers
 from agent.permissions import Rules
 from agent.surfaces.cli import main, take_log_format
+from agent.telemetry.observers import JsonLog, observers
 from agent.testing import ScriptedModel, call
 from tools.secrets import Redactor
 from tools.tool import ToolContext, ToolResult, tool

@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from agent.api import Agent
 from agent.models.port import ModelError
 from agent.permissions import Rules
-from agent.telemetry import Spans, TelemetryError, spans_of, wanted
+from agent.telemetry.traces import Spans, TelemetryError, spans_of, wanted
 from agent.testing import FakeMessagesServer, ScriptedModel, Turn, call
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from agent.calls import CallRunner
+from agent.calls.runner import CallRunner
 from agent.permissions import PermissionEngine, Rules
 from agent.sandbox import BubblewrapLauncher, SandboxReport, confine, launcher, probe
 from agent.sandbox import filter as system_calls

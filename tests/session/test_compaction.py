@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from agent import Agent
-from agent.compaction import in_short
 from agent.events import Event, HistoryCompacted, Notice
 from agent.hooks.config import read_hooks
 from agent.models.anthropic import AnthropicModel
@@ -21,7 +20,8 @@ from agent.result import Completed, Failed, Result
 from agent.session.journal import find_session
 from agent.session.resume import restore
 from agent.testing import FakeMessagesServer, ScriptedModel, Turn, call, http_error, text, thinking
-from agent.window import Window, estimate, room, tokens_in
+from agent.turn.compaction import in_short
+from agent.turn.window import Window, estimate, room, tokens_in
 from tools.tool import ToolContext, ToolResult, tool
 
 SMALL = "claude-haiku-4-5"  # a window of 200k

@@ -11,7 +11,7 @@ from agent import Agent
 from agent.hooks.config import read_hooks
 from agent.permissions import Rules
 from agent.result import Completed
-from agent.sitting import Sitting
+from agent.session.sitting import Sitting
 from agent.testing import ScriptedModel, call
 from tools.shell import bash
 

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.catalogue import Catalogue, Entry, load_catalogue
+from agent.knowledge.catalogue import Catalogue, Entry, load_catalogue
 from agent.settings import Places, SettingsError
 
 
@@ -303,7 +303,7 @@ def test_odd_things_in_place_of_files(world: World) -> None:
 
 
 def test_very_many_files_are_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.catalogue._MOST_FILES", 20)
+    monkeypatch.setattr("agent.knowledge.catalogue._MOST_FILES", 20)
     for number in range(30):
         world.write(world.user / "agents" / f"{number}.md", agent(f"a{number}"))
         world.write(world.user / "skills" / f"{number}" / "SKILL.md", SKILL)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.memory import MAX_FILE_CHARS, MAX_TOTAL_CHARS, load_memory
+from agent.knowledge.memory import MAX_FILE_CHARS, MAX_TOTAL_CHARS, load_memory
 from agent.settings import Places
 from tools.text import clean
 

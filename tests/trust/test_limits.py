@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.limits import DENIED_AT, REFUSED_AT, TOLD_AT, RepeatGuard, digest_of
+from agent.calls.limits import DENIED_AT, REFUSED_AT, TOLD_AT, RepeatGuard, digest_of
 from tools.text import as_data
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.session.journal import state_home
-from agent.trust import TrustError, TrustStore, digest, what_would_run
+from agent.settings.trust import TrustError, TrustStore, digest, what_would_run
 
 SETTINGS = {
     "hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "./check.sh"}]}]},

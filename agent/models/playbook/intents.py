@@ -12,7 +12,7 @@ from agent.models.playbook.script import Reply, Script, Turn
 from agent.models.playbook.siblings import sibling_script
 from agent.models.playbook.words import say
 from agent.models.port import Message
-from agent.structured import DEMAND
+from agent.turn.structured import DEMAND
 from tools.devops.describe import project_text, spec_text
 
 _STEPS = re.compile(r"work through steps ([\d, ]+) of the workflow")

@@ -11,8 +11,8 @@ from typing import Any
 from agent.api import Agent
 from agent.askers import Headless
 from agent.events import RunStarted
+from agent.knowledge.skills import builtin_skill_root, find_skills
 from agent.mcp import Found
-from agent.skills import builtin_skill_root, find_skills
 from agent.surfaces.configured import answers_of
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags

@@ -8,7 +8,6 @@ from typing import Any
 from agent.models.catalog import facts
 from agent.models.choose import ModelChoiceError
 from agent.models.port import ModelError
-from agent.structured import SchemaError
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.grants import GrantError
 from agent.surfaces.protocol.assembly import LOCAL_COMMANDS, PROTOCOL_VERSION
@@ -16,6 +15,7 @@ from agent.surfaces.protocol.hooks import HookShapeError
 from agent.surfaces.protocol.initialize import read_initialize
 from agent.surfaces.protocol.session import Session
 from agent.surfaces.protocol.wire import Json
+from agent.turn.structured import SchemaError
 from tools.tool import ToolError
 
 Handler = Callable[[Session, Mapping[str, Any]], Awaitable[Json]]

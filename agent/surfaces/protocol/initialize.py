@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent.structured import OutputSchema
 from agent.surfaces.protocol.hooks import host_hooks
 from agent.surfaces.protocol.host import Host
 from agent.surfaces.setup import Announced
+from agent.turn.structured import OutputSchema
 
 
 def read_initialize(request: Mapping[str, Any], host: Host) -> Announced:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.names import split_rule
+from agent.knowledge.names import split_rule
 from agent.surfaces.grants import GrantError, Grants
 from agent.surfaces.protocol.host import HostError, HostGoneError
 from agent.surfaces.protocol.wire import Json, LineTooLongError

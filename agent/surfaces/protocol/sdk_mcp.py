@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from agent.knowledge.names import fold, select_tools
 from agent.mcp.client import McpTool, Server, Servers
 from agent.mcp.config import ServerConfig, server_name
 from agent.mcp.connection import Connection, ToolSpec
 from agent.mcp.pins import Pins, hash_of
-from agent.names import fold, select_tools
 from agent.surfaces.protocol.host import Host, HostError
 from agent.surfaces.protocol.wire import Json, LineTooLongError
 from tools.text import clean

@@ -18,7 +18,7 @@ from agent.events import Event, RunStarted
 from agent.result import Completed, Failed, Interrupted, Result
 from agent.session.journal import new_session_id, session_directory
 from agent.session.opening import Opening
-from agent.sitting import Sitting
+from agent.session.sitting import Sitting
 from agent.surfaces.errors import USAGE, UsageProblem
 from agent.surfaces.errors import explain as explain_known
 from agent.surfaces.flags import Flags

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from agent.knowledge.names import resolve_agent_name
 from agent.models.playbook.script import Script
 from agent.models.playbook.siblings.backend import backend
 from agent.models.playbook.siblings.frontend import frontend
 from agent.models.playbook.siblings.security import security
-from agent.names import resolve_agent_name
 from tools.devops.handover import Handover, HandoverError, Language, language_of, parse
 
 _SCRIPTS: Mapping[str, Callable[[Handover, Language], Script]] = {

@@ -13,12 +13,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from agent.calls.judging import Call, Judge
+from agent.calls.limits import digest_of
+from agent.calls.shelter import Confined
 from agent.events import Event, Notice, ToolFinished, ToolProgress, ToolStarted
-from agent.judging import Call, Judge
-from agent.limits import digest_of
-from agent.names import fold
+from agent.knowledge.names import fold
 from agent.result import Denial
-from agent.shelter import Confined
 from tools.ports import NeedsInput
 from tools.secrets import Redactor
 from tools.tool import Tool, ToolContext, ToolError, ToolResult

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from agent.names import fold
+from agent.knowledge.names import fold
 from tools.tool import Effect, ToolContext, ToolError, ToolResult
 
 if TYPE_CHECKING:

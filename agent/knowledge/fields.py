@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.names import split_list
+from agent.knowledge.names import split_list
 from tools.frontmatter import FrontmatterError, parse
 
 MAX_FILE_BYTES = 1_000_000

@@ -1,7 +1,7 @@
 """Readers of a run's events that the environment asks for: a log in JSON, and traces.
 
     EXPERT_DEVOPS_LOG_FORMAT=json   one JSON object a line on standard error (`--log-format json`)
-    OTEL_...                        spans; see `agent.telemetry`
+    OTEL_...                        spans; see `agent.telemetry.traces`
 
 Only the process's own environment counts: settings of a project cannot send a run's events anywhere.
 """
@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-from agent import telemetry
 from agent.events import Event, HookRan, ModelEvent, Notice, RetryScheduled, RunFinished, RunStarted, to_json
+from agent.telemetry import traces
 from tools.secrets import Redactor
 
 Reader = Callable[[Event], None]
@@ -30,10 +30,10 @@ def observers(env: Mapping[str, str], redactor: Redactor) -> tuple[list[Reader],
         readers.append(JsonLog(sys.stderr, redactor))
     elif env.get(LOG_FORMAT, "text") != "text":
         problems.append(f"{LOG_FORMAT}={env[LOG_FORMAT]!r} is not known; use json or text.")
-    if telemetry.wanted(env):
+    if traces.wanted(env):
         try:
-            readers.append(telemetry.spans_of(env))
-        except telemetry.TelemetryError as error:
+            readers.append(traces.spans_of(env))
+        except traces.TelemetryError as error:
             problems.append(str(error))
     return readers, problems
 

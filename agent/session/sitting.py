@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from agent.hooks import Hooks
+
+class Leaving(Protocol):
+    """What is told that a session is left: its hooks."""
+
+    async def session_end(self, reason: str) -> object: ...
+
+    async def aclose(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -21,13 +26,13 @@ class Sitting:
     source: str = "startup"
     session_id: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    _hooks: Hooks | None = None
+    _hooks: Leaving | None = None
 
     def begins(self, session_id: str, source: str | None) -> str | None:
         """Why `session_id` begins with the coming run (`source`, where it was there before), or None if it goes on."""
         return None if session_id == self.session_id else source or self.source
 
-    def keep(self, session_id: str, environment: Mapping[str, str], hooks: Hooks | None) -> None:
+    def keep(self, session_id: str, environment: Mapping[str, str], hooks: Leaving | None) -> None:
         """A run of `session_id` is over; the session may go on."""
         if session_id != self.session_id:
             self.environment = {}

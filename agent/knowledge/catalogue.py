@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from agent.definition import AgentDefinition, agent_from_json, builtin_agents, load_agent
-from agent.fields import DefinitionError, read_text
-from agent.names import fold, resolve_agent_name
+from agent.knowledge.definition import AgentDefinition, agent_from_json, builtin_agents, load_agent
+from agent.knowledge.fields import DefinitionError, read_text
+from agent.knowledge.names import fold, resolve_agent_name
+from agent.knowledge.skills import Skill, builtin_skill_root, choose_preloaded, load_skill, parse_skill
 from agent.settings.places import Level, Places, SettingsError
 from agent.settings.remarks import Remark, remark
-from agent.skills import Skill, builtin_skill_root, choose_preloaded, load_skill, parse_skill
 
 _MOST_FILES = 5000
 _DEEPEST = 12

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from agent.fields import DefinitionError, Fields, parse_definition, read_text, truth
-from agent.names import ToolSelection, resolve_agent_name, select_tools, split_list, split_rule
+from agent.knowledge.fields import DefinitionError, Fields, parse_definition, read_text, truth
+from agent.knowledge.names import ToolSelection, resolve_agent_name, select_tools, split_list, split_rule
 from tools.resources import data_root
 
 PermissionMode = Literal["default", "acceptEdits", "auto", "dontAsk", "bypassPermissions", "plan"]

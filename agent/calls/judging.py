@@ -7,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.calls.limits import RepeatGuard, digest_of
+from agent.calls.taint import Taint
 from agent.events import Event, Notice, PermissionDecided
-from agent.limits import RepeatGuard, digest_of
 from agent.result import Denial
-from agent.taint import Taint
 from tools.paths import grant
 from tools.ports import PermissionRequest
 from tools.tool import Tool, ToolContext
 
 if TYPE_CHECKING:
+    from agent.calls.plans import Plans
     from agent.hooks import HookOutcome, Hooks
     from agent.permissions import Decision, PermissionEngine
-    from agent.plans import Plans
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Judge:
         if not isinstance(tool_input.get("command"), str):
             return None
         if self._plans is None:
-            from agent.plans import Plans
+            from agent.calls.plans import Plans
 
             self._plans = Plans(Path.home(), self.permissions.language)
         return self._plans

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.definition import AgentDefinition
-from agent.skills import Skill
+from agent.knowledge.definition import AgentDefinition
+from agent.knowledge.skills import Skill
 from tools.resources import data_root
 from tools.tool import Tool
 

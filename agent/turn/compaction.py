@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from agent.asking import ask
 from agent.events import CompactionStarted, HistoryCompacted
+from agent.knowledge.prompt import system_fragment
 from agent.models.port import Json, ModelError
-from agent.prompt import system_fragment
 from agent.session.resume import open_calls
-from agent.window import estimate, room
+from agent.turn.asking import ask
+from agent.turn.window import estimate, room
 
 if TYPE_CHECKING:
     from agent.loop import Conversation

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.fields import DefinitionError, Fields, parse_definition, read_text
-from agent.names import fold
+from agent.knowledge.fields import DefinitionError, Fields, parse_definition, read_text
+from agent.knowledge.names import fold
 from tools.resources import data_root
 
 LISTING_CHARS = 1536

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.fields import DefinitionError, read_text
+from agent.knowledge.fields import DefinitionError, read_text
 from agent.settings.places import Level, Places
 from agent.settings.remarks import Remark, remark
 from tools.text import clean, unseen

@@ -1,0 +1,1 @@
+"""A failed workflow run, repaired."""

@@ -1,0 +1,1 @@
+"""What the environment asks to be told of a run: a log in JSON, and traces."""
