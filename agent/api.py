@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from agent.askers import Headless
 from agent.assembly import Setup, release, result_json
 from agent.budget import Limits
+from agent.conversation import Conversation
 from agent.events import Event
 from agent.knowledge.definition import AgentDefinition, load_persona
-from agent.loop import Conversation, compact_now, drive
+from agent.loop import compact_now, drive
 from agent.models.port import Model
 from agent.result import Failed, Interrupted, Result
 from agent.session.journal import SessionError

@@ -14,6 +14,7 @@ from agent.budget import Ledger
 from agent.calls.runner import CallRunner
 from agent.calls.shelter import Confined
 from agent.calls.taint import tainted_by
+from agent.conversation import Conversation
 from agent.delegation.setup import Delegating, with_spawning
 from agent.events import Event, Notice, RunFinished, RunStarted, StepChanged
 from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
@@ -21,7 +22,6 @@ from agent.knowledge.definition import load_persona
 from agent.knowledge.names import select_tools
 from agent.knowledge.prompt import system_blocks, system_fragment, tool_definitions
 from agent.knowledge.skills import builtin_skill_root, choose_preloaded, find_skills
-from agent.loop import Conversation
 from agent.models.choose import choose_model
 from agent.result import Outcome, Refused, Result, failed
 from agent.session import carried
@@ -33,9 +33,9 @@ from agent.session.transcript import transcript_path
 from agent.telemetry.observers import Reader, observers
 from agent.workflow.written import work_of_session
 from tools.catalogue import builtin_tools
-from tools.devops.types import to_json
 from tools.github.settings import GitHubSettings
 from tools.paths import grant, only_readable
+from tools.plain import to_json
 from tools.ports import DelegationResult
 from tools.resources import data_root
 from tools.secrets import Redactor

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
-from tools.devops.types import to_json as plain
+from tools.plain import to_json as plain
 
 Json = dict[str, Any]
 _REGISTRY: dict[str, type[Event]] = {}

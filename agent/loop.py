@@ -11,40 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from agent.budget import Ledger
-from agent.calls.runner import CallRunner
-from agent.events import (
-    Event,
-    MessageAdded,
-    Notice,
-    TurnStarted,
-    new_uuid,
-)
-from agent.models.port import ERROR_NAMES, Model, ModelError
-from agent.result import (
-    Completed,
-    Failed,
-    Interrupted,
-    NeedsInput,
-    OutOfBudget,
-    Refused,
-    Result,
-)
+from agent.conversation import Conversation, last_text
+from agent.events import Notice, TurnStarted
+from agent.models.port import ERROR_NAMES, Json, ModelError
+from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result
 from agent.session.resume import open_calls
 from agent.turn.asking import ask
 from agent.turn.compaction import TOO_LONG, NotCompactedError, compact, is_due
-from agent.turn.window import Window
 from tools.ports import NeedsInput as Unanswered
 
 if TYPE_CHECKING:
-    from agent.hooks import Hooks
     from agent.turn.structured import Answer
-
-Json = dict[str, Any]
 
 _CONTINUE = (
     "Your answer was cut at the output limit. Continue where it stopped; make smaller tool calls if one was cut."
@@ -52,55 +33,7 @@ _CONTINUE = (
 _RESUME = "Continue where you stopped."
 _NUDGE = "Your last answer was empty. Continue with the task, or say in a sentence that it is done."
 _MOST_REPEATS = 3  # how often in a row a cut, paused, empty or incomplete answer is continued before the run fails
-
-
 _MOST_OUTPUT = 128_000  # the largest output limit of any current model
-
-
-class StopGuard(Protocol):
-    """Asked when the model wants to stop. A text sends it back to work; None lets it stop."""
-
-    def unfinished(self) -> str | None: ...
-
-
-@dataclass(slots=True)
-class Conversation:
-    """One agent's conversation: its model, its frozen prefix, its history and whoever takes part.
-
-    `prompt` is what starts or continues it, `prompt_id` its message's name. `emit` receives every event (the journal is
-    behind it). `settled` holds results for calls a crash left open. `begins` is why the session begins with this run,
-    None when it goes on; `exported` is what its hooks then export to shell commands. `answer` is the structured answer
-    that is owed. `recap` tells what a workflow must not forget.
-    """
-
-    session_id: str
-    model: Model
-    system: Sequence[Json]
-    tools: Sequence[Json]
-    calls: CallRunner
-    ledger: Ledger
-    emit: Callable[[Event], None]
-    prompt: str = ""
-    prompt_id: str | None = None
-    history: list[Json] = field(default_factory=list)
-    settled: Mapping[str, Json] = field(default_factory=dict)
-    guard: StopGuard | None = None
-    answer: Answer | None = None
-    hooks: Hooks | None = None
-    max_tokens: int = 32_000
-    options: Mapping[str, Any] = field(default_factory=dict)
-    agent_id: str | None = None
-    turn: int = 0
-    begins: str | None = "startup"
-    exported: Mapping[str, str] = field(default_factory=dict)
-    window: Window = field(default_factory=Window)
-    recap: Callable[[], str] | None = None
-
-    def append(self, role: str, content: str | list[Json], uuid: str | None = None) -> None:
-        """Add a message to the history, for good."""
-        message = {"role": role, "content": content}
-        self.history.append(message)
-        self.emit(MessageAdded(message=message, uuid=uuid or new_uuid(), agent_id=self.agent_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,15 +276,3 @@ def _finish(talk: Conversation, started: float, outcome: Callable[..., Result], 
         structured_output=talk.answer.value if talk.answer is not None else None,
         **details,
     )
-
-
-def last_text(history: Sequence[Json]) -> str:
-    """The text of the last assistant message that has any."""
-    for message in reversed(history):
-        if message["role"] == "assistant":
-            content = message["content"]
-            blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-            text = "\n\n".join(block["text"] for block in blocks if block.get("type") == "text" and block["text"])
-            if text.strip():
-                return text
-    return ""

@@ -8,13 +8,13 @@ so a link put in the way after the check is refused, not followed.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.atomic import replacing
 from tools.text import clean
 from tools.tool import ToolContext, ToolError
 
@@ -158,22 +158,16 @@ def replace_bytes(place: Place, content: bytes, before: os.stat_result | None) -
     file and its missing directories. Raises `OSError` with nothing left behind, and `ToolError` when the file is no
     longer the one that `before` describes.
     """
-    with directory_of(place, create=before is None) as (directory, name):
-        temporary = f".{name[:100]}.{secrets.token_hex(8)}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINKS, 0o666, dir_fd=directory)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                if before is not None:
-                    _keep_owner_and_mode(fd, before)
-                file.write(content)
-                file.flush()
-                os.fsync(fd)
-            _require_same(directory, name, before, place)
-            os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=directory)
-            raise
+    with (
+        directory_of(place, create=before is None) as (directory, name),
+        replacing(Path(name), directory=directory) as file,
+    ):
+        if before is not None:
+            _keep_owner_and_mode(file.fileno(), before)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # what takes longest is over when the file is compared
+        _require_same(directory, name, before, place)
 
 
 def _keep_owner_and_mode(fd: int, before: os.stat_result) -> None:

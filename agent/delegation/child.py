@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.calls.runner import CallRunner
 from agent.calls.shelter import Confined
+from agent.conversation import Conversation
 from agent.delegation.claims import ClaimingTool, Claims
 from agent.delegation.rules import grants_of, situation
 from agent.delegation.shares import Share
@@ -17,7 +18,6 @@ from agent.knowledge.definition import AgentDefinition
 from agent.knowledge.names import fold, select_tools
 from agent.knowledge.prompt import system_blocks, tool_definitions
 from agent.knowledge.skills import Skill, choose_preloaded
-from agent.loop import Conversation
 from agent.models.choose import ModelChoiceError
 from agent.models.port import Model
 from tools.paths import only_readable

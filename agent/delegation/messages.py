@@ -12,7 +12,8 @@ from agent.delegation.verify import Change
 from agent.knowledge.definition import AgentDefinition
 from agent.result import Completed, Failed, NeedsInput, OutOfBudget, Refused, Result
 from tools.devops.handover import Handover, HandoverError, language_of, parse, render
-from tools.devops.types import Finding, to_json
+from tools.devops.types import Finding
+from tools.plain import to_json
 from tools.ports import DelegationRequest, DelegationResult
 from tools.text import as_data, cap
 

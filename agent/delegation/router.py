@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from agent.calls.runner import current_call
+from agent.conversation import Conversation
 from agent.delegation.child import Child, Setting, TreeLimits, assemble, may_spawn
 from agent.delegation.claims import Claims
 from agent.delegation.messages import report_of, task_message
@@ -28,11 +29,11 @@ from agent.events import Event, RunFinished, RunStarted, ToolStarted
 from agent.knowledge.definition import AgentDefinition
 from agent.knowledge.fields import DefinitionError
 from agent.knowledge.names import fold, resolve_agent_name
-from agent.loop import Conversation, drive
+from agent.loop import drive
 from agent.result import Failed, Interrupted, OutOfBudget, Result
 from agent.session.journal import JOURNAL, SessionError, read_lines
 from agent.session.resume import history_of
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.ports import DelegationRequest, DelegationResult
 
 _EARLIER = 4000  # characters of a report kept for agents that depend on it

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.conversation import Conversation
 from agent.delegation.requests import Requests
 from agent.events import DelegationsAnswered, Event
 from agent.knowledge.definition import AgentDefinition, builtin_agents
 from agent.knowledge.names import select_tools
-from agent.loop import Conversation
 from agent.models.port import Model
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.ports import DelegationRequest, DelegationResult
 from tools.tool import Tool
 

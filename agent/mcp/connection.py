@@ -20,6 +20,7 @@ from agent.mcp.config import ServerConfig
 from agent.mcp.forms import Declined, Language, content_of, fields_of
 from agent.mcp.pins import hash_of
 from tools.ports import NeedsInput
+from tools.resources import version
 from tools.secrets import Redactor
 from tools.text import clean
 from tools.tool import ToolContext, ToolError, child_environment
@@ -157,7 +158,7 @@ class Connection:
                 transport = stdio_client(parameters, errlog=log)  # type: ignore[arg-type]  # a file opened as text
             client = Client(
                 transport,
-                client_info=Implementation(name="expert-devops", version=_version()),
+                client_info=Implementation(name="expert-devops", version=version()),
                 elicitation_callback=self._elicit,
                 message_handler=self._notified,
                 cache=None,
@@ -350,9 +351,3 @@ def _info(client: Client) -> Json:
     """Name and version as the server gives them, for people."""
     info = client.server_info
     return {} if info is None else {"name": clean(info.name)[:100], "version": clean(info.version)[:100]}
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("expert-devops")

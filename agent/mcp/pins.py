@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from agent.private import write_private
 from agent.session.journal import state_home
+from agent.session.private import write_private
 
 Hashes = dict[str, str]
 """Tool name, as the server spells it -> hash."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from agent.delegation.requests import DelegationError, result_of
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.ports import Answers, Asker, DelegationResult, NeedsInput, PermissionAnswer, PermissionRequest, Question
 from tools.secrets import Redactor
 from tools.text import clean

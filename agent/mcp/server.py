@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.mcp.forms import Language, answers_of, form_of, permission_form
 from tools.ports import Answers, NeedsInput, PermissionAnswer, PermissionRequest, Question
+from tools.resources import version
 from tools.text import clean
 from tools.tool import Tool, ToolContext, ToolError, ToolResult
 
@@ -129,7 +130,7 @@ class ToolServer:
             try:
                 yield Server(
                     "expert-devops",
-                    version=_version(),
+                    version=version(),
                     instructions=self.instructions,
                     on_list_tools=self._list,
                     on_call_tool=self._call,
@@ -276,9 +277,3 @@ class _BearerOnly:
             headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 401, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("expert-devops")

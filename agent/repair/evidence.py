@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from tools.devops.types import to_json
 from tools.github import FailedRun
+from tools.plain import to_json
 from tools.text import as_data, cap, clean
 
 Errors: TypeAlias = frozenset[tuple[str, str, str]]

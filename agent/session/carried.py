@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from agent.private import write_private
+from agent.session.private import write_private
 from tools.tool import ToolContext
 
 CARRIED = "carried.json"

@@ -8,6 +8,7 @@ from agent.events import Event, HistoryRewound, MessageAdded, QuestionsAnswered,
 from agent.session.journal import Journal
 from agent.session.opening import Opened
 from agent.session.transcribe import Transcriber
+from tools.resources import version
 from tools.secrets import Redactor
 
 
@@ -20,9 +21,7 @@ class Recording:
         self._journal = Journal(opened.directory, redactor)
         self._transcript: Transcriber | None = None
         if transcript is not None:
-            from importlib.metadata import version
-
-            self._transcript = Transcriber(transcript, cwd, redactor, version("expert-devops"))
+            self._transcript = Transcriber(transcript, cwd, redactor, version())
 
     def begin(self, started: RunStarted) -> None:
         """Write the beginning of a run, and before it goes on what its session takes over from elsewhere."""

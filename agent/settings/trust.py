@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agent.permissions.decision import visible
-from agent.private import write_private
 from agent.session.journal import state_home
+from agent.session.private import write_private
 from tools.frontmatter import FrontmatterError, parse
 
 Language = Literal["en", "ko"]

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from agent.surfaces.errors import USAGE
+from tools.resources import version
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("agent.surfaces.run", "take a project through the eight steps"),
@@ -69,12 +70,6 @@ def take_log_format(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         else:
             rest.append(word)
     return rest, chosen
-
-
-def version() -> str:
-    from importlib.metadata import version as installed
-
-    return installed("expert-devops")
 
 
 def _command(name: str, arguments: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.surfaces.errors import UsageProblem
 from tools.devops.describe import project_text, spec_text
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.text import clean
 
 GATE_FAILED = 4

@@ -12,7 +12,7 @@ from agent.session.journal import find_session
 from agent.surfaces.errors import UsageProblem
 from agent.workflow.run import WorkflowRun
 from agent.workflow.written import files_of_session
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.tool import ToolError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from agent.budget import Limits
 from agent.surfaces.configured import configured_agent
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.progress import progress_for
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
 from tools.text import clean
 from tools.tool import ToolError

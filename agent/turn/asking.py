@@ -10,7 +10,7 @@ from agent.models.port import Json, Request
 from agent.models.retry import Response, Retry, respond
 
 if TYPE_CHECKING:
-    from agent.loop import Conversation
+    from agent.conversation import Conversation
 
 
 async def ask(talk: Conversation, messages: Sequence[Json], *, shown: bool = True) -> Response:

@@ -21,7 +21,7 @@ from agent.turn.asking import ask
 from agent.turn.window import estimate, room
 
 if TYPE_CHECKING:
-    from agent.loop import Conversation
+    from agent.conversation import Conversation
 
 Trigger = Literal["auto", "manual"]
 

@@ -14,9 +14,10 @@ from agent.workflow.sources import sources_of_plan
 from agent.workflow.steps import Workflow, load_steps
 from agent.workflow.written import Work
 from tools.devops.platform import platform_of
-from tools.devops.types import Check, Plan, Project, Spec, to_json
+from tools.devops.types import Check, Plan, Project, Spec
 from tools.devops.wording import in_language
 from tools.labels import group, label
+from tools.plain import to_json
 
 Json = dict[str, Any]
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from tools.devops.types import Check, Decision, Finding, to_json
+from tools.devops.types import Check, Decision, Finding
 from tools.frontmatter import parse
+from tools.plain import to_json
 from tools.ports import StepClaim, StepVerdict
 from tools.resources import data_root
 

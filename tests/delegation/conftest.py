@@ -13,6 +13,7 @@ import tools as core
 from agent.askers import Headless
 from agent.budget import Ledger, Limits
 from agent.calls.runner import CallRunner
+from agent.conversation import Conversation
 from agent.delegation.child import Setting, TreeLimits
 from agent.delegation.router import Router, Tree
 from agent.delegation.tool import agent_tool
@@ -20,7 +21,7 @@ from agent.events import Event, RunStarted
 from agent.hooks import Handler, HookRunner, Hooks
 from agent.knowledge.definition import AgentDefinition, Orchestration
 from agent.knowledge.prompt import tool_definitions
-from agent.loop import Conversation, drive
+from agent.loop import drive
 from agent.models.port import Model, Request
 from agent.permissions import Mode, PermissionEngine, Rules
 from agent.result import Result

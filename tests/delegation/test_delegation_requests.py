@@ -11,7 +11,7 @@ import pytest
 from agent.delegation import DelegationError, Requests
 from agent.events import RunFinished, RunStarted, ToolFinished, ToolStarted
 from agent.session.journal import Journal, SessionError
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.ports import DelegationRequest, DelegationResult
 from tools.secrets import Redactor
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from agent.budget import Limits
+from agent.conversation import Conversation
 from agent.delegation.child import TreeLimits
 from agent.events import RunFinished, RunStarted, ToolFinished, ToolStarted
-from agent.loop import Conversation
 from agent.models.port import Request
 from agent.permissions import Rules
 from agent.result import Completed

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tools.devops.types import Project, to_json
+from tools.devops.types import Project
+from tools.plain import to_json
 
 Scan = Callable[[Mapping[str, Any]], Project]
 FASTAPI = {"requirements.txt": "fastapi\nuvicorn\n"}

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tools.devops.project import ProjectError, scan_project
 from tools.devops.project.tree import MAX_SOURCES, Tree
-from tools.devops.types import Project, to_json
+from tools.devops.types import Project
+from tools.plain import to_json
 
 Make = Callable[[Mapping[str, Any]], Path]
 Scan = Callable[[Mapping[str, Any]], Project]

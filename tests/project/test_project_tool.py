@@ -11,7 +11,7 @@ import pytest
 
 from tools.devops.project import scan_project
 from tools.devops.tools import detect_project
-from tools.devops.types import to_json
+from tools.plain import to_json
 from tools.tool import ToolContext, ToolError
 
 Make = Callable[[Mapping[str, Any]], Path]

@@ -15,7 +15,8 @@ from tools.devops.plan import make_plan
 from tools.devops.plan.image import image_of
 from tools.devops.plan.names import exec_line, pick_version, replica_range, slug
 from tools.devops.plan.services import services_of
-from tools.devops.types import Decision, DeployUnit, EnvVar, Project, Spec, to_json
+from tools.devops.types import Decision, DeployUnit, EnvVar, Project, Spec
+from tools.plain import to_json
 
 MakeSpec = Callable[..., Spec]
 

@@ -15,7 +15,8 @@ from tools.devops.spec import SpecError, read_spec
 from tools.devops.spec.markdown import mask, parse
 from tools.devops.spec.metadata import load_yaml, read_metadata
 from tools.devops.tools import read_spec as ReadSpec  # noqa: N812 - the tool's own name
-from tools.devops.types import DEPLOYMENT_FIELDS, Spec, to_json
+from tools.devops.types import DEPLOYMENT_FIELDS, Spec
+from tools.plain import to_json
 from tools.tool import ToolContext, ToolError
 
 ORDINARY = """\

@@ -9,7 +9,7 @@ import pytest
 
 from tools.devops.spec import SpecError, read_spec
 from tools.devops.spec.files import MAX_BYTES
-from tools.devops.types import to_json
+from tools.plain import to_json
 
 HOME = ".do/specs/SPEC-A-001"
 

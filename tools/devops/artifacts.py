@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from tools.atomic import write_text
 from tools.devops.handover import Handover, Language
 from tools.devops.handover import render as render_message
 from tools.devops.handovers import handovers
 from tools.devops.merge import Merge, merge, replace
 from tools.devops.plan import make_plan, open_questions
-from tools.devops.render import RenderError, render, write_atomically
-from tools.devops.types import ArtifactPlan, Decision, Plan, Project, Spec, to_json
+from tools.devops.render import RenderError, render
+from tools.devops.types import ArtifactPlan, Decision, Plan, Project, Spec
+from tools.plain import to_json
 from tools.tool import ToolContext, ToolError, ToolResult
 
 _SKIPPED = frozenset({".git", "node_modules", ".venv", "venv", "__pycache__", "dist", "target", "vendor", ".next"})
@@ -56,7 +58,7 @@ def write(
     dry_run = bool(ctx.state.get("dry_run"))
     if outcome.status in ("created", "updated") and not dry_run:
         try:
-            write_atomically(target, outcome.text)
+            write_text(target, outcome.text)
         except OSError as error:
             raise ToolError(f"{artifact.path} cannot be written: {error.strerror}. Nothing was changed.") from error
     return _report(artifact, outcome, on_conflict, dry_run)

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import json
 import keyword
-import os
 import re
 import shlex
-import tempfile
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.devops.platform import PlatformError, action, version
@@ -76,22 +73,6 @@ def _handover(plan: Plan, artifact: ArtifactPlan, spec: Spec | None, project: Pr
         if artifact.path.endswith(f"handover-{message.to}.md"):
             return render_message(message, "ko" if plan.language == "ko" else "en")
     raise RenderError(f"{artifact.path}: nobody by that name gets a message")
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` to `path` so that a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 # --- quoting -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.devops.types import Decision, to_json
+from tools.devops.types import Decision
+from tools.plain import to_json
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 
 

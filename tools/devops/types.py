@@ -1,15 +1,13 @@
 """The nouns of the DevOps side: what a SPEC says, what a project is, what is planned, what a check found.
 
-Plain frozen dataclasses; `to_json` turns any of them into JSON-ready data with the same key names. The shapes of
-`Spec` and `Project` are the stable machine output of `expert-devops spec --json` and `expert-devops detect --json`.
+Plain frozen dataclasses; `tools.plain.to_json` turns any of them into JSON-ready data with the same key names. The
+shapes of `Spec` and `Project` are the stable machine output of `expert-devops spec --json` and `detect --json`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Any, Literal
 
 # --- what a SPEC says ------------------------------------------------------------------------------------------
@@ -265,16 +263,3 @@ class Check:
     files: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     detail: str = ""
-
-
-def to_json(value: Any) -> Any:
-    """Dataclasses, mappings and sequences as JSON-ready data; key order is kept."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, set | frozenset):
-        return sorted(to_json(item) for item in value)
-    return str(value) if isinstance(value, PurePath) else value

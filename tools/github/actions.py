@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tools.devops.types import to_json
 from tools.github.hub import hub_of, segment
 from tools.github.inputs import Owner, Page, PerPage, Repo
 from tools.github.runs import error_lines, explain_failed_run, job_log, log_tail
 from tools.github.show import Json, pick, shown, shown_page
+from tools.plain import to_json
 from tools.text import clean
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 

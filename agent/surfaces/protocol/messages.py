@@ -31,7 +31,7 @@ from agent.surfaces.protocol.children import Children
 from agent.surfaces.protocol.partial import Partial
 from agent.surfaces.protocol.result import TurnTotals
 from agent.surfaces.protocol.wire import Json
-from tools.devops.types import to_json as plain
+from tools.plain import to_json
 
 _PROGRESS_SECONDS = 1.0  # at most one tool_progress a second for a call, however much it prints
 _IN_MESSAGE = ("id", "type", "role", "model")
@@ -125,7 +125,7 @@ class Translator:
                 yield from self._tool_progress(event)
             case ToolFinished():
                 self.running.pop(event.call_id, None)
-                yield self._tool_result(event.block, event, plain(event.data))
+                yield self._tool_result(event.block, event, to_json(event.data))
 
     # --- the model ---
 

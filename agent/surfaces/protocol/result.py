@@ -14,7 +14,7 @@ from agent.models.catalog import facts
 from agent.models.port import ERROR_NAMES
 from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result, Usage
 from agent.surfaces.protocol.wire import Json
-from tools.devops.types import to_json as plain
+from tools.plain import to_json
 
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
@@ -53,7 +53,7 @@ def result_message(result: Result, totals: TurnTotals, echo: Mapping[str, Any]) 
             for agent, models in result.usage_by_agent.items()
         },
         "permission_denials": [
-            {"tool_name": denial.tool, "tool_use_id": denial.call_id, "tool_input": plain(denial.input)}
+            {"tool_name": denial.tool, "tool_use_id": denial.call_id, "tool_input": to_json(denial.input)}
             for denial in result.denials
         ],
         "status": result.status,
@@ -68,9 +68,9 @@ def result_message(result: Result, totals: TurnTotals, echo: Mapping[str, Any]) 
     if isinstance(result, Failed) and result.http_status is not None:
         message["api_error_status"] = result.http_status
     if isinstance(result, NeedsInput):
-        message["questions"] = plain(result.questions)
+        message["questions"] = to_json(result.questions)
     if result.delegations:
-        message["delegations"] = plain(result.delegations)
+        message["delegations"] = to_json(result.delegations)
     return message
 
 

@@ -19,6 +19,7 @@ from agent.mcp.connection import Connection, ToolSpec
 from agent.mcp.pins import Pins, hash_of
 from agent.surfaces.protocol.host import Host, HostError
 from agent.surfaces.protocol.wire import Json, LineTooLongError
+from tools.resources import version
 from tools.text import clean
 from tools.tool import ToolContext, ToolError
 
@@ -182,6 +183,4 @@ def _object(value: Any) -> Json:
 
 
 def _client() -> Json:
-    from agent.surfaces.cli import version
-
     return {"name": "expert-devops", "version": version()}

@@ -13,7 +13,8 @@ from tools.devops.checks.gate import CouldNotRunError, Gate, Linter, Subject
 from tools.devops.checks.registry import GATES
 from tools.devops.checks.rules import Rule
 from tools.devops.checks.tree import FILE_RULES, BadFileError, Tree
-from tools.devops.types import Check, CheckStatus, Finding, Project, Spec, to_json
+from tools.devops.types import Check, CheckStatus, Finding, Project, Spec
+from tools.plain import to_json
 
 OWN = "expert-devops"
 

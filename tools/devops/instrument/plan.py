@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tools.atomic import write_text
 from tools.devops.instrument import django, express, fastapi, flask, nest, next_js
 from tools.devops.instrument.necessity import optional_roles
 from tools.devops.instrument.source import Unit, read_exact, unified_diff
 from tools.devops.instrument.types import Draft, FileChange, Instrumentation, InstrumentError
 from tools.devops.project.tree import Folder, Tree
 from tools.devops.project.units import find_units
-from tools.devops.render import write_atomically
 from tools.devops.types import DeployUnit, Spec
 
 SUBJECTS = ("health", "liveness", "metrics", "json_logs", "sigterm")
@@ -89,4 +89,4 @@ def apply(root: Path, instrumentation: Instrumentation) -> None:
         if change.before is not None and read_exact(root, change.path) != change.before:
             raise InstrumentError(f"{change.path} has changed since it was read; nothing was written. Plan again.")
     for change in instrumentation.changes:
-        write_atomically(root / change.path, change.after)
+        write_text(root / change.path, change.after)

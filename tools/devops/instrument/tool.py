@@ -9,7 +9,8 @@ from tools.devops.instrument.plan import apply, plan_instrumentation
 from tools.devops.instrument.types import Instrumentation, InstrumentError
 from tools.devops.project import ProjectError, scan_project
 from tools.devops.spec import SpecError, read_spec
-from tools.devops.types import Spec, to_json
+from tools.devops.types import Spec
+from tools.plain import to_json
 from tools.tool import ToolContext, ToolError, ToolResult
 
 
