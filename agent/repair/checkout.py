@@ -89,6 +89,12 @@ class Checkout:
             return ""
 
 
+async def differing(top: Path) -> list[str]:
+    """Files that differ from the last commit or are not in it, ignored ones aside. Raises `ToolError`."""
+    entries = (await git(top, "status", "--porcelain", "--no-renames", "--untracked-files=all", "-z")).split("\0")
+    return [entry[3:] for entry in entries if entry]
+
+
 async def _modified(top: Path) -> list[str]:
     output = await git(top, "diff", "--name-only", "--no-ext-diff", "--no-textconv", "-z", "HEAD")
     return [path for path in output.split("\0") if path]

@@ -22,21 +22,25 @@ Find the cause in the evidence below and correct the files here so that the next
   removed, skipped or allowed to fail, no rule is switched off, no permission is wider than a refused call needs.
 - Do not push, commit or start anything on GitHub: your changes are checked and pushed when you are done.
 - Where no change of files can help, change nothing and say in a sentence what a person has to do.
-{feedback}
+{language}{feedback}
 Known causes in the logs: {known}
 """
 
 _MOST_LOG = 20_000
+_SPOKEN = {"ko": "- Say what you did in Korean (한국어).\n"}
 _SECRET = re.compile(r"\bsecrets\s*(?:\.\s*([A-Za-z_]\w*)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
 
 
-def evidence(failed: FailedRun, causes: Sequence[dict[str, Any]], feedback: str) -> str:
-    """The task for the model. What the logs say is marked as data."""
+def evidence(failed: FailedRun, causes: Sequence[dict[str, Any]], feedback: str, language: str) -> str:
+    """The task for the model, whose words are in `language`. What the logs say is marked as data."""
     known = "; ".join(f"{c['id']} ({c['means']['en']} {c['remedy']['en']})" for c in causes) or "none"
     before = f"- Your last try was not pushed. {feedback}\n" if feedback else ""
     run = failed.run
     names = {key: json.dumps(clean(str(run[key]))[:100]) for key in ("name", "head_branch")}  # one line, in quotes
-    told = TASK.format(id=run["id"], name=names["name"], branch=names["head_branch"], feedback=before, known=known)
+    spoken = _SPOKEN.get(language, "")
+    told = TASK.format(
+        id=run["id"], name=names["name"], branch=names["head_branch"], language=spoken, feedback=before, known=known
+    )
     jobs = [
         {"job": job.job["name"], "failed_steps": job.steps, "errors": job.errors, "log": job.log} for job in failed.jobs
     ]

@@ -22,6 +22,7 @@ from tools.github import FailedRun, FileChange, explain_failed_run, open_pull_re
 from tools.github.commits import blob_sha, commit_files
 from tools.github.hub import Hub, hub_of
 from tools.github.settings import split_repository
+from tools.labels import label
 from tools.tool import ToolError
 
 Json = dict[str, Any]
@@ -73,7 +74,7 @@ async def explain_ci(to: Destination, run_id: int | None) -> Repair:
     checkout = await Checkout.of(to.top)
     run = await _find_run(to, run_id, checkout.branch)
     if run is None:
-        return Repair("nothing_failed", f"The newest runs on {checkout.branch} have not failed.")
+        return Repair("nothing_failed", told(to.language, "newest_passed", branch=checkout.branch))
     failed = await explain_failed_run(to.ctx, to.repository, int(run["id"]))
     return Repair("explained", branch=str(run["head_branch"]), attempts=[Attempt(failed.run, causes(failed))])
 
@@ -92,7 +93,7 @@ async def repair_ci(
     checkout = await Checkout.of(to.top)
     run = await _find_run(to, run_id, checkout.branch)
     if run is None:
-        return Repair("nothing_failed", f"The newest runs on {checkout.branch} have not failed.")
+        return Repair("nothing_failed", told(to.language, "newest_passed", branch=checkout.branch))
     checkout.must_be_at(str(run["head_sha"]), str(run["head_branch"]))
     if (run.get("head_repository") or {}).get("full_name", to.repository).casefold() != to.repository.casefold():
         raise ToolError("This run belongs to a fork. Its logs may say anything, so it is not repaired from here.")
@@ -104,12 +105,12 @@ async def repair_ci(
             if run["conclusion"] == "success":
                 work.repair.status = "repaired"
                 return work.repair
-        last = work.feedback or "The last run failed as well."
-        work.repair.reason = f"{patience.attempts} attempts were made, the limit. {last}"
+        last = work.feedback or work.words("last_failed")
+        work.repair.reason = work.words("limit", attempts=patience.attempts, last=last)
     except _Stop as stop:
         work.repair.reason = str(stop)
     except ToolError as error:
-        work.repair.reason = f"GitHub or git did not go along: {error}"
+        work.repair.reason = work.words("refused", error=error)
     return work.repair
 
 
@@ -141,11 +142,11 @@ class _Work:
         known = causes(failed)
         tried = Attempt(failed.run, known)
         self.repair.attempts.append(tried)
-        named = ", ".join(cause["id"] for cause in known) or "cause unknown"
-        self._say(f"Run {failed.run['id']} ({failed.run['name']}): {named}")
+        named = ", ".join(cause["id"] for cause in known) or self.words("unknown")
+        self._say("known", run=failed.run["id"], name=failed.run["name"], causes=named)
         cures = {cause["cure"] for cause in known}
         if "person" in cures:
-            raise _Stop(_for_person(known))
+            raise _Stop(self._for_person(known))
         if cures == {"again"}:
             tried.next_run = await self._once_more(run)
             return tried.next_run
@@ -153,21 +154,21 @@ class _Work:
         await self._change_files(failed, tried)
         tried.files = await self.checkout.changed()
         if not tried.files:
-            raise _Stop(f"nothing was changed: {tried.problem or 'the model found nothing to change'}")
+            raise _Stop(self.words("unchanged", why=tried.problem or self.words("found_nothing")))
         if problem := await self._unfit(before, tried.files):
             tried.problem = self.feedback = problem
-            self._say(problem)
+            self.show(Notice(level="info", text=problem))
             return run
         tried.commit = await self._push(tried.files)
         if tried.commit is None:
-            raise _Stop("the branch holds these files already, and its run failed all the same.")
+            raise _Stop(self.words("same_files"))
         self.feedback = ""
         tried.next_run = await self._next(run, tried.commit)
         return tried.next_run
 
     async def _change_files(self, failed: FailedRun, tried: Attempt) -> None:
         agent = self.make_agent()
-        going = agent.start(evidence(failed, tried.causes, self.feedback))
+        going = agent.start(evidence(failed, tried.causes, self.feedback, self.to.language))
         try:
             async for event in going:
                 self.show(event)
@@ -177,17 +178,17 @@ class _Work:
         tried.session, tried.problem = going.session_id, going.result.text
         if going.result.status != "completed":
             reason = getattr(going.result, "reason", going.result.text)
-            raise _Stop(f"the model did not finish ({going.result.status}): {reason}")
+            raise _Stop(self.words("model_stopped", status=going.result.status, reason=reason))
 
     async def _unfit(self, before: Errors, files: list[str]) -> str:
         """Why these changes may not be pushed; empty when they may."""
         added = await asyncio.to_thread(errors_of, self.to.top) - before
         if added:
             listed = "; ".join(f"[{rule}] {file}: {message}" for rule, file, message in sorted(added))
-            return f"The changes break checks that passed before: {listed}"
+            return self.words("breaks_checks", findings=listed)
         for path in files:
             if names := new_secrets(await self.checkout.committed_text(path), self.to.top / path):
-                return f"{path} would use secrets that it did not use before: {', '.join(names)}. A person adds those."
+                return self.words("new_secrets", path=path, names=", ".join(names))
         return ""
 
     async def _push(self, files: list[str]) -> str | None:
@@ -211,8 +212,8 @@ class _Work:
     async def _once_more(self, run: Json) -> Json:
         root = await self.hub.writable(*split_repository(self.to.repository))
         await self.hub.send("POST", f"{root}/actions/runs/{run['id']}/rerun-failed-jobs")
-        self._say("Nothing is wrong with the files; the failed jobs run once more.")
-        return await self._wait(lambda: self._newer_attempt(run), f"the repeated run {run['id']}")
+        self._say("again")
+        return await self._wait(lambda: self._newer_attempt(run), self.words("repeated", run=run["id"]))
 
     async def _newer_attempt(self, run: Json) -> Json | None:
         root = await self.hub.readable(*split_repository(self.to.repository))
@@ -220,14 +221,14 @@ class _Work:
         return now if int(now.get("run_attempt") or 1) > int(run.get("run_attempt") or 1) else None
 
     async def _next(self, run: Json, commit: str) -> Json:
-        self._say(f"Pushed {commit[:10]}; waiting for its run.")
+        self._say("pushed", commit=commit[:10])
 
         async def find() -> Json | None:
             root = await self.hub.readable(*split_repository(self.to.repository))
             listed = await self.hub.get(f"{root}/actions/runs", head_sha=commit, per_page=50)
             return next((found for found in listed["workflow_runs"] if _workflow(found) == _workflow(run)), None)
 
-        return await self._wait(find, f"a run of {run.get('name')} for {commit[:10]}")
+        return await self._wait(find, self.words("run_for", name=run.get("name"), commit=commit[:10]))
 
     async def _wait(self, find: Callable[[], Any], what: str) -> Json:
         """The run that `find` gives, once it has ended. Raises `_Stop` when it takes too long."""
@@ -237,13 +238,19 @@ class _Work:
             if run is not None and run.get("status") == "completed":
                 return run
             if time.monotonic() >= until:
-                silent = "did not begin (what a workflow pushes with its own GITHUB_TOKEN starts none)"
-                state = f"is still {run['status']}" if run else silent
-                raise _Stop(f"{what} {state} after {self.patience.wait:.0f} s; its outcome is not known.")
+                key, state = ("still", run["status"]) if run else ("silent", "")
+                raise _Stop(self.words(key, what=what, state=state, seconds=round(self.patience.wait)))
             await asyncio.sleep(self.patience.pause)
 
-    def _say(self, text: str) -> None:
-        self.show(Notice(level="info", text=text))
+    def _for_person(self, known: list[Json]) -> str:
+        due = [spoken(cause, self.to.language) for cause in known if cause["cure"] == "person"]
+        return " ".join(self.words("person", **cause) for cause in due)
+
+    def words(self, key: str, **detail: object) -> str:
+        return told(self.to.language, key, **detail)
+
+    def _say(self, key: str, **detail: object) -> None:
+        self.show(Notice(level="info", text=self.words(key, **detail)))
 
 
 async def _find_run(to: Destination, run_id: int | None, branch: str) -> Json | None:
@@ -282,6 +289,12 @@ def causes(failed: FailedRun) -> list[Json]:
     ]
 
 
-def _for_person(known: list[Json]) -> str:
-    told = [f"{c['means']['en']} {c['remedy']['en']} The log says: {c['line']}" for c in known if c["cure"] == "person"]
-    return " ".join(told)
+def told(language: str, key: str, **detail: object) -> str:
+    """A sentence of the group `repair` in the labels, in the conversation language."""
+    return label("repair", key, language).format(**detail)
+
+
+def spoken(cause: Json, language: str) -> dict[str, str]:
+    """A cause in one language: `id`, `means`, `remedy`, and the `line` of the log that shows it."""
+    texts = {key: cause[key].get(language, cause[key]["en"]) for key in ("means", "remedy")}
+    return {"id": cause["id"], "line": cause["line"], **texts}

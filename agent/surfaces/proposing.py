@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.result import Completed, Result
 from agent.session.journal import find_session
 from agent.surfaces.errors import UsageProblem
 from agent.workflow.run import WorkflowRun
-from agent.workflow.written import files_of_session
+from agent.workflow.written import Work, work_of_session
+from tools.labels import label
 from tools.plain import to_json
+from tools.text import clean
 from tools.tool import ToolError
 
 if TYPE_CHECKING:
@@ -48,29 +52,51 @@ class Proposing:
 
         root = self.workflow.root
         report = result.report or {}
-        paths = files_of_session(find_session(result.session_id, root), root) if result.session_id else ()
+        work = work_of_session(find_session(result.session_id, root), root) if result.session_id else Work()
+        paths = _to_propose(work, root, report)
         branch = self.to.branch(report.get("spec"))
         if self.workflow.dry_run:
-            listed = ", ".join(map(self.to.place, paths)) or "no file"
-            self._say(f"A real run would propose on {branch} of {self.to.repository}: {listed}. Nothing was sent.")
+            listed = ", ".join(map(self.to.place, paths)) or self._words("no_file")
+            self._say("would", branch=branch, repository=self.to.repository, files=listed)
             return
         if not isinstance(result, Completed):
-            self._say(f"No pull request was opened: the run is not verified ({result.status}).", failed=True)
+            self._say("not_verified", failed=True, status=result.status)
             return
         try:
+            others = asyncio.run(_left_out(self.to, work, paths))
             made = asyncio.run(propose(self.to, paths, report.get("spec"), report))
         except ToolError as error:
             again = f"expert-devops run --resume {result.session_id} --pr"
-            text = f"The files are written and verified, but no pull request was opened: {error}\nAgain with: {again}"
-            self._say(text, failed=True)
+            self._say("not_opened", failed=True, error=error, again=again)
             return
         if made is None:
-            self._say(f"There is nothing to propose: {self.to.repository} holds all of it already.")
-            return
-        how = "opened" if made.created else "renewed" if made.commit else "open already, nothing changed"
-        self._say(f"Pull request {made.url} ({how}).")
-        self.outcome = {**to_json(made), "branch": branch, "files": [self.to.place(path) for path in paths]}
+            self._say("nothing", repository=self.to.repository)
+        else:
+            self._say("opened" if made.created else "renewed" if made.commit else "same", url=made.url)
+            self.outcome = {**to_json(made), "branch": branch, "files": [self.to.place(path) for path in paths]}
+        if others:
+            self.line = f"{self.line}\n{self._words('left_out', files=', '.join(others))}"
+            self.outcome["left_out"] = others
 
-    def _say(self, line: str, *, failed: bool = False) -> None:
-        self.line, self.failed = line, failed
-        self.outcome = {"note": line}
+    def _say(self, key: str, *, failed: bool = False, **detail: object) -> None:
+        self.line, self.failed = self._words(key, **detail), failed
+        self.outcome = {"note": self.line}
+
+    def _words(self, key: str, **detail: object) -> str:
+        return clean(label("proposal", key, self.to.language).format(**detail))
+
+
+def _to_propose(work: Work, root: Path, report: Mapping[str, Any]) -> list[str]:
+    """What the session's tools wrote, and planned files that a command of it wrote: those are the run's own, too."""
+    planned = (artifact["path"] for artifact in report.get("artifacts", ()))
+    return [*work.files, *(path for path in planned if path not in work.files and work.by_command(root / path))]
+
+
+async def _left_out(to: Destination, work: Work, paths: Sequence[str]) -> list[str]:
+    """Other files that commands of the session changed: what they mean for the proposal is for a person to say."""
+    from agent.checkout import differing
+
+    if not work.commands:
+        return []
+    proposed = {to.place(path) for path in paths}
+    return [path for path in await differing(to.top) if path not in proposed and work.by_command(to.top / path)]

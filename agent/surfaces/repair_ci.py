@@ -7,10 +7,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.askers import Headless
 from agent.budget import Limits
@@ -59,7 +60,7 @@ def repair_ci(args: argparse.Namespace) -> int:
     if args.output_format == "json":
         print(json.dumps(to_json(done), ensure_ascii=False, indent=2))
     else:
-        print(clean(_told(done)))
+        print(clean(_told(done, to.language)))
     return 1 if done.status == "not_repaired" else 0
 
 
@@ -104,24 +105,32 @@ class OwnWorkflows:
         return await self.nobody.permission(request)
 
 
-def _told(done: Repair) -> str:
-    lines = [f"{done.status.replace('_', ' ').capitalize()}{f', because: {done.reason}' if done.reason else '.'}"]
+def _told(done: Repair, language: str) -> str:
+    """What came of it, for people."""
+    from agent.repair import spoken, told
+
+    say = partial(told, language)
+    state = say(done.status)
+    lines = [say("because", state=state, reason=done.reason) if done.reason else f"{state}."]
     for number, attempt in enumerate(done.attempts, 1):
         run = attempt.run
-        lines.append(f"{number}. {run.get('name')} {run.get('html_url')}: {run.get('conclusion')}")
-        lines += [f"   {c['id']}: {c['means']['en']} {c['remedy']['en']}\n     {c['line']}" for c in attempt.causes]
+        lines.append(say("attempt", number=number, **_facts(run), name=run.get("name")))
+        lines += [say("cause", **spoken(cause, language)) for cause in attempt.causes]
         if not attempt.causes:
-            lines.append("   No known cause; read the log with `gh run view --log-failed`.")
+            lines.append(say("no_cause", run=run.get("id")))
         if attempt.files:
-            lines.append(
-                f"   changed: {', '.join(attempt.files)}" + (f" in {attempt.commit}" if attempt.commit else "")
-            )
+            key = "changed_in" if attempt.commit else "changed"
+            lines.append(say(key, files=", ".join(attempt.files), commit=attempt.commit))
         if attempt.problem:
             lines.append(f"   {attempt.problem}")
         if attempt.next_run is not None:
-            lines.append(f"   next run {attempt.next_run.get('html_url')}: {attempt.next_run.get('conclusion')}")
+            lines.append(say("next_run", **_facts(attempt.next_run)))
     if done.pull_request:
-        lines.append(f"Pull request: {done.pull_request}")
+        lines.append(say("pull_request", url=done.pull_request))
     if any(attempt.commit for attempt in done.attempts):
-        lines.append(f"This checkout holds the same changes: git fetch && git reset origin/{done.branch}")
+        lines.append(say("same_here", branch=done.branch))
     return "\n".join(lines)
+
+
+def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {"url": run.get("html_url"), "conclusion": run.get("conclusion")}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.repair.checkout import committed
 from agent.workflow.report import to_markdown
+from tools.devops.spec import conversation_language
 from tools.github import FileChange, PullRequest, open_pull_request
 from tools.github.hub import hub_of
 from tools.github.settings import GitHubSettings, checkout_root
@@ -20,12 +21,16 @@ _MOST_BODY = 60_000  # GitHub takes 65,536 characters
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a project's proposals go. `folder` is the project inside the checkout `top`, empty at its root."""
+    """Where a project's proposals go. `folder` is the project inside the checkout `top`, empty at its root.
+
+    `language` is that of the project's people.
+    """
 
     ctx: ToolContext
     repository: str
     top: Path
     folder: str
+    language: str
 
     def branch(self, spec: str | None) -> str:
         """The branch of a project's proposals: the same each time, so that a later run renews its own."""
@@ -49,7 +54,8 @@ def destination(root: Path, env: Mapping[str, str]) -> Destination:
             "(git remote add origin URL), or set GITHUB_API_URL for a GitHub Enterprise Server."
         )
     folder = ctx.root.relative_to(top).as_posix()
-    return Destination(ctx, next(iter(repositories)), top, "" if folder == "." else folder)
+    language = "ko" if conversation_language(ctx.root).casefold().startswith("ko") else "en"
+    return Destination(ctx, next(iter(repositories)), top, "" if folder == "." else folder, language)
 
 
 async def propose(

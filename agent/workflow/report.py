@@ -77,7 +77,7 @@ def build_report(
                 "kind": a.kind,
                 "unit": a.unit,
                 "present": (root / a.path).exists(),
-                "state": work.states.get(a.path, "present" if (root / a.path).exists() else "absent"),
+                "state": work.state(root, a.path),
                 "why": in_language(a.why, plan.language),
             }
             for a in plan.artifacts

@@ -1,16 +1,13 @@
-"""Which files a session wrote, its siblings' included, read from what the tools reported.
-
-What a shell command writes is not seen here: only tools that name their target are.
-"""
+"""Which files a session wrote, its siblings' included: what tools reported, and what changed while commands ran."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.events import ToolFinished
+from agent.events import Event, ToolFinished, ToolStarted
 from agent.session.journal import JOURNAL, read_events
 from agent.workflow.siblings import siblings_of
 from agent.workflow.sources import sources_read
@@ -27,49 +24,71 @@ def files_of(root: Path, data: Mapping[str, Any]) -> list[str]:
     return [path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)]
 
 
-def files_of_session(directory: Path, root: Path) -> tuple[str, ...]:
-    """Files inside `root` that the session wrote or found already as it would write them; after a dry run, would write.
-
-    Raises `SessionError`.
-    """
-    found: dict[str, None] = {}
-    for event in read_events(directory / JOURNAL):
-        if not isinstance(event, ToolFinished) or event.tool not in _WRITING or event.block.get("is_error"):
-            continue
-        if event.data.get("status") != "conflict":
-            found.update(dict.fromkeys(files_of(root, event.data)))
-    return tuple(path for path in found if not Path(path).is_absolute())
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a session did to files: `states` by path (`written`, `unchanged`, `kept` for one that differs and was left
-    alone), `code` the data of each `InstrumentApp` call; `siblings` what was done for it by others, `sources` the
-    documentation it read.
+    alone), `files` those inside the workspace that are now as the session wants them (after a dry run: would be).
+
+    `code` is the data of each `InstrumentApp` call; `siblings` what was done for it by others, `sources` the
+    documentation it read; `commands` when programs ran that may write anything, from and to.
     """
 
     states: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
     code: tuple[Mapping[str, Any], ...] = ()
     siblings: tuple[Mapping[str, Any], ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
+    commands: tuple[tuple[float, float], ...] = ()
+
+    def by_command(self, path: Path) -> bool:
+        """Whether the file changed last while a command of the session ran. Its change time cannot be set by one."""
+        try:
+            changed = path.lstat().st_ctime
+        except OSError:
+            return False
+        return any(begun - _COARSE <= changed <= ended for begun, ended in self.commands)
+
+    def state(self, root: Path, path: str) -> str:
+        """The state of a file of the project: one of `states`, else `present` or `absent`."""
+        if self.by_command(root / path):
+            return "written"
+        return self.states.get(path, "present" if (root / path).exists() else "absent")
 
 
 def work_of_session(directory: Path, root: Path) -> Work:
     """The work of a session with all its siblings. After a dry run nothing is written. Raises `SessionError`."""
     states: dict[str, str] = {}
+    files: dict[str, None] = {}
     code: list[Mapping[str, Any]] = []
     events = list(read_events(directory / JOURNAL))
     for event in events:
         if not isinstance(event, ToolFinished) or event.tool not in _WRITING or event.block.get("is_error"):
             continue
         told = {"unchanged": "unchanged", "conflict": "kept"}.get(event.data.get("status", ""), "written")
+        touched = files_of(root, event.data)
+        files |= {path: None for path in touched if told != "kept" and not Path(path).is_absolute()}
         if told == "written" and not event.data.get("written", True):
             continue
-        for path in files_of(root, event.data):
+        for path in touched:
             earlier = states.get(path)
             states[path] = told if told != "unchanged" or earlier is None else earlier
         code += [event.data] if event.tool == "InstrumentApp" else []
-    return Work(states, tuple(code), tuple(siblings_of(events)), tuple(sources_read(events)))
+    return Work(states, (*files,), (*code,), (*siblings_of(events),), (*sources_read(events),), _commands(events))
 
 
+def _commands(events: Sequence[Event]) -> tuple[tuple[float, float], ...]:
+    """When shell commands and servers' tools ran; those in the background until the last event."""
+    begun: dict[str, float] = {}
+    behind: set[str] = set()
+    found: list[tuple[float, float]] = []
+    for event in events:
+        if isinstance(event, ToolStarted) and (event.tool == "Bash" or event.tool.startswith("mcp__")):
+            begun[event.call_id] = event.time
+            behind |= {event.call_id} if event.input.get("run_in_background") else set()
+        elif isinstance(event, ToolFinished) and event.call_id in begun:
+            found.append((begun[event.call_id], events[-1].time if event.call_id in behind else event.time))
+    return tuple(found)
+
+
+_COARSE = 0.02  # seconds by which a file system's clock may be behind
 _WRITING = frozenset({"Edit", "InstrumentApp", "NotebookEdit", "Write", "WriteArtifact"})

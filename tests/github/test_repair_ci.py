@@ -342,6 +342,32 @@ def test_a_dry_run_explains_and_changes_nothing(ci: Ci, cli: Cli) -> None:
     assert ci.github.writes() == []
 
 
+KOREAN = "language:\n  conversation_language: ko\n"
+
+
+def test_a_korean_project_is_told_everything_in_korean(ci: Ci, cli: Cli) -> None:
+    """Each line of the output, and the reason in the JSON, holds Korean words where it is not the log's own."""
+    (ci.root / ".do" / "config").mkdir(parents=True)
+    (ci.root / ".do" / "config" / "config.yaml").write_text(KOREAN)
+    ci.fails(1, NOT_FOUND)
+    code, out, _ = cli("--dry-run")
+    assert code == 0
+    assert "원인 설명" in out
+    assert "wrong_command: 워크플로가" in out
+    ci.fails(1, "FAILED tests/test_a.py::test_b - assert 1 == 2\n")
+    code, out, err = cli("1")
+    assert code == 1
+    assert "수리하지 못함: 변경한 파일이 없습니다: 이 원인에 대해 제 규칙으로" in out
+    assert "실행 1 (ci): " in err
+    ci.fails(1, "something new\n")
+    _, out, _ = cli("1", "--dry-run")
+    assert "알려진 원인이 아닙니다" in out
+    ci.fails(1, "Error: Username and password required\n")
+    code, out, _ = cli("1", "--output-format", "json")
+    assert code == 1
+    assert json.loads(out)["reason"].startswith("시크릿이 없거나")
+
+
 def test_nothing_failed(ci: Ci, cli: Cli) -> None:
     ci.fails(1, NOT_FOUND)
     ci.github.runs[2] = {**ci.github.runs[1], "id": 2, "conclusion": "success"}
