@@ -13,6 +13,8 @@ import pytest
 
 from agent.repair.checkout import committed
 from agent.surfaces.cli import main
+from agent.testing import FakeMessagesServer, call
+from agent.testing.script import TurnLike
 from agent.workflow.proposal import as_body
 from tests.github.server import READ_ONLY, TOKEN, GitHubServer
 from tools.github import GitHubSettings
@@ -225,3 +227,35 @@ def test_a_project_in_a_folder_of_its_repository_has_paths_and_a_branch_of_its_o
 )
 def test_a_report_notifies_nobody_and_closes_nothing(text: str, body: str) -> None:
     assert as_body(text) == body
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_what_commands_wrote_is_proposed_where_it_was_planned_and_told_where_not(
+    github: GitHubServer, repo: str, project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    (project / ".do" / "config").mkdir(parents=True)
+    (project / ".do" / "config" / "config.yaml").write_text(f"language:\n  conversation_language: {language}\n")
+    (project / "mine.txt").write_text("not committed, and not the run's")
+    turns: list[TurnLike] = [
+        [call("PlanDeployment"), call("WriteArtifact", path=".env.example", kind="env_example")],
+        [call("Bash", command="cp requirements.txt Dockerfile && cp README.md notes.txt", description="Copy")],
+        [call("CompleteStep", step=6, summary="Secrets are documented.")],
+        "Done.",
+    ]
+    with FakeMessagesServer(turns) as server:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test-key-of-the-suite")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.base_url)
+        code, out, err = cli("--output-format", "json", "--model", "claude-sonnet-5-5")
+    assert code == 0, out + err
+    made = proposed(out)
+    assert "Dockerfile" in made["files"]
+    assert made["left_out"] == ["notes.txt"]
+    said = {
+        "en": "Changed during the run by a command, and not proposed: notes.txt",
+        "ko": "제안에 넣지 않았습니다: notes.txt",
+    }
+    assert said[language] in err
+    assert "Dockerfile" in files_on(github, repo, made["branch"])
+    states = {a["path"]: a["state"] for a in json.loads(out)["report"]["artifacts"]}
+    assert states["Dockerfile"] == "written"
