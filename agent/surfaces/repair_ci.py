@@ -107,7 +107,7 @@ class OwnWorkflows:
 
 def _told(done: Repair, language: str) -> str:
     """What came of it, for people."""
-    from agent.repair import spoken, told
+    from agent.repair.run import spoken, told
 
     say = partial(told, language)
     state = say(done.status)
