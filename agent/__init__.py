@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agent.result import Refused as Refused
     from agent.result import Result as Result
     from agent.result import Usage as Usage
+    from agent.said import PromptError as PromptError
 
 _HOMES = {
     "Agent": "agent.api",
@@ -44,6 +45,7 @@ _HOMES = {
     "ModelError": "agent.models.port",
     "NeedsInput": "agent.result",
     "OutOfBudget": "agent.result",
+    "PromptError": "agent.said",
     "Refused": "agent.result",
     "Result": "agent.result",
     "Run": "agent.api",

@@ -26,6 +26,7 @@ from agent.knowledge.definition import AgentDefinition, load_persona
 from agent.loop import compact_now, drive
 from agent.models.port import Model
 from agent.result import Failed, Interrupted, Result
+from agent.said import Said, checked
 from agent.session.journal import SessionError
 from agent.session.opening import Opening
 from tools.ports import Asker, DelegationResult
@@ -85,7 +86,7 @@ class Agent:
 
     def start(
         self,
-        prompt: str,
+        prompt: Said,
         *,
         resume: str | None = None,
         session_id: str | None = None,
@@ -94,13 +95,13 @@ class Agent:
         opening: Opening | None = None,
         prompt_id: str | None = None,
     ) -> Run:
-        """Begin a run in the current event loop.
+        """Begin a run in the current event loop. `prompt` is a text, or content blocks (text, image, document).
 
         `resume` is a session to continue, `session_id` the id of a new one (it must not exist yet); `workflow` demands
         verified steps. `delegation_results` answer requests that the resumed session ended with. Raises `SchemaError`
-        for an `output` that is no schema; what else cannot begin (an unknown session, a used id, a result nobody asked
-        for) raises when the run is iterated. `opening` says more on the session than the first two can (a fork, an
-        earlier point); `prompt_id` is the name of the prompt's message.
+        for an `output` that is no schema, `PromptError` for a block that cannot be sent; what else cannot begin (an
+        unknown session, a used id, a result nobody asked for) raises when the run is iterated. `opening` says more on
+        the session than the first two can (a fork, an earlier point); `prompt_id` is the name of the prompt's message.
         """
         opening = opening or Opening(resume=resume, session_id=session_id)
         return Run(self, prompt, opening, workflow, delegation_results, prompt_id=prompt_id)
@@ -113,7 +114,7 @@ class Agent:
         opening = session if isinstance(session, Opening) else Opening(resume=session)
         return Run(self, instructions, opening, work=compact_now)
 
-    async def run(self, prompt: str, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
+    async def run(self, prompt: Said, *, resume: str | None = None, workflow: WorkflowRun | None = None) -> Result:
         """Run to the end and return the result."""
         run = self.start(prompt, resume=resume, workflow=workflow)
         async for _event in run:
@@ -130,7 +131,7 @@ class Run:
     def __init__(
         self,
         agent: Agent,
-        prompt: str,
+        prompt: Said,
         opening: Opening,
         workflow: WorkflowRun | None = None,
         results: Sequence[DelegationResult] = (),
@@ -143,7 +144,7 @@ class Run:
         self.talk: Conversation | None = None
         self._work = work
         setup = Setup(agent, workflow, self._queue.put_nowait, results)
-        self._task = asyncio.ensure_future(self._drive(setup, prompt, opening, prompt_id))
+        self._task = asyncio.ensure_future(self._drive(setup, checked(prompt), opening, prompt_id))
         self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
 
     @property
@@ -167,7 +168,7 @@ class Run:
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _drive(self, setup: Setup, prompt: str, opening: Opening, prompt_id: str | None) -> None:
+    async def _drive(self, setup: Setup, prompt: Said, opening: Opening, prompt_id: str | None) -> None:
         try:
             await setup.servers_ready()
             talk = setup.conversation(prompt, opening, prompt_id)
@@ -187,17 +188,17 @@ class Run:
 __all__ = ["Agent", "Run", "result_json", "run", "run_sync", "stream"]
 
 
-async def run(prompt: str, **options: Any) -> Result:
+async def run(prompt: Said, **options: Any) -> Result:
     """Run a prompt to its result. `options` are `Agent`'s fields."""
     return await Agent(**options).run(prompt)
 
 
-async def stream(prompt: str, **options: Any) -> AsyncIterator[Event]:
+async def stream(prompt: Said, **options: Any) -> AsyncIterator[Event]:
     """The events of a run; the last one, `RunFinished`, holds the result as JSON. `options` are `Agent`'s fields."""
     async for event in Agent(**options).start(prompt):
         yield event
 
 
-def run_sync(prompt: str, **options: Any) -> Result:
+def run_sync(prompt: Said, **options: Any) -> Result:
     """`run` for callers without an event loop."""
     return asyncio.run(run(prompt, **options))

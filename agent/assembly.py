@@ -24,6 +24,7 @@ from agent.knowledge.prompt import system_blocks, system_fragment, tool_definiti
 from agent.knowledge.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.models.choose import choose_model
 from agent.result import Outcome, Refused, Result, failed
+from agent.said import Said, joined
 from agent.session import carried
 from agent.session.journal import JOURNAL, SessionError
 from agent.session.opening import Opening, open_session
@@ -103,7 +104,7 @@ class Setup:
         if self._agent.servers is not None:
             await self._agent.servers.start()
 
-    def conversation(self, prompt: str, opening: Opening, prompt_id: str | None = None) -> Conversation:
+    def conversation(self, prompt: Said, opening: Opening, prompt_id: str | None = None) -> Conversation:
         agent = self._agent
         cwd = Path(agent.cwd).resolve()
         opened = open_session(opening, cwd, agent.env, agent.store)
@@ -155,13 +156,15 @@ class Setup:
             calls=calls,
             ledger=Ledger(agent.limits, agent.definition.name),
             emit=self.emit,
-            prompt=redactor.text(prompt),
+            prompt=redactor.json(prompt),
             prompt_id=prompt_id,
             hooks=hooks,
             answer=self._answer,
         )
         served = agent.servers.notices if agent.servers is not None else ()
-        notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served, *unobserved]
+        unseen = ["The embedded rules read text only: images and documents are not looked at."]
+        unseen = unseen if model.id == "playbook" and not isinstance(prompt, str) else []
+        notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served, *unobserved, *unseen]
         started = RunStarted(
             session_id=self.session_id,
             model=model.id,
@@ -188,7 +191,7 @@ class Setup:
             if talk.begins is None:
                 context.env = {**context.env, **agent.sitting.environment}
         if restored is not None and self._answer is not None and fresh["tools"] != prefix["tools"]:
-            talk.prompt = f"{talk.prompt}\n\n{self._answer.demand()}".lstrip()
+            talk.prompt = joined(talk.prompt, self._answer.demand())
         return talk
 
     def _engine(

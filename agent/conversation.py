@@ -10,6 +10,7 @@ from agent.budget import Ledger
 from agent.calls.runner import CallRunner
 from agent.events import Event, MessageAdded, new_uuid
 from agent.models.port import Json, Model
+from agent.said import Said
 from agent.turn.window import Window
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Conversation:
     calls: CallRunner
     ledger: Ledger
     emit: Callable[[Event], None]
-    prompt: str = ""
+    prompt: Said = ""
     prompt_id: str | None = None
     history: list[Json] = field(default_factory=list)
     settled: Mapping[str, Json] = field(default_factory=dict)

@@ -19,6 +19,7 @@ from agent.conversation import Conversation, last_text
 from agent.events import Notice, TurnStarted
 from agent.models.port import ERROR_NAMES, Json, ModelError
 from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result
+from agent.said import blocks_of, text_of
 from agent.session.resume import open_calls
 from agent.turn.asking import ask
 from agent.turn.compaction import TOO_LONG, NotCompactedError, compact, is_due
@@ -89,7 +90,7 @@ async def compact_now(talk: Conversation) -> Result:
     started = time.monotonic()
     try:
         await _open(talk)
-        await compact(talk, "manual", talk.prompt)
+        await compact(talk, "manual", text_of(talk.prompt))
         return _finish(talk, started, Completed)
     except NotCompactedError as error:
         return _finish(talk, started, Failed, kind="compaction", reason=str(error))
@@ -125,20 +126,20 @@ async def _begin(talk: Conversation) -> None:
         if talk.hooks.ending.reason is not None:
             return
         if talk.prompt and talk.agent_id is None:
-            outcome = await talk.hooks.user_prompt(talk.prompt)
+            outcome = await talk.hooks.user_prompt(text_of(talk.prompt))
             judge.note(outcome)
             if outcome.blocked or outcome.stop is not None:
                 talk.hooks.ending.reason = outcome.stop or outcome.reason or "A hook refused the prompt."
                 return
     reminders = [{"type": "text", "text": text} for text in judge.reminders]
     judge.reminders.clear()
-    text = [{"type": "text", "text": talk.prompt}] if talk.prompt else []
     if open_calls(talk.history):
         results = await talk.calls.run(talk.history[-1]["content"], {}, talk.settled)
-        talk.append("user", [*results, *text, *reminders], talk.prompt_id)
+        talk.append("user", [*results, *blocks_of(talk.prompt), *reminders], talk.prompt_id)
     elif talk.prompt or not talk.history or talk.history[-1]["role"] == "assistant":
         said = talk.prompt or _RESUME
-        talk.append("user", [{"type": "text", "text": said}, *reminders] if reminders else said, talk.prompt_id)
+        content = said if isinstance(said, str) and not reminders else [*blocks_of(said), *reminders]
+        talk.append("user", content, talk.prompt_id)
 
 
 async def _fitting_turn(talk: Conversation, started: float) -> Again | Finish:

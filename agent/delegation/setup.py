@@ -13,6 +13,7 @@ from agent.events import DelegationsAnswered, Event
 from agent.knowledge.definition import AgentDefinition, builtin_agents
 from agent.knowledge.names import select_tools
 from agent.models.port import Model
+from agent.said import Said, joined
 from tools.plain import to_json
 from tools.ports import DelegationRequest, DelegationResult
 from tools.tool import Tool
@@ -49,13 +50,13 @@ class Delegating:
         """What is asked of others and not answered."""
         return tuple(self._requests.requests)
 
-    def with_answers(self, prompt: str, earlier: Path | None) -> str:
+    def with_answers(self, prompt: Said, earlier: Path | None) -> Said:
         """Take up what the session had asked of others; the prompt, with what came back before it."""
         if earlier is not None:
             self._requests = Requests.recorded(earlier)
         if not self.results:
             return prompt
-        return "\n\n".join(filter(None, (self._requests.answer(self.results), prompt)))
+        return joined(self._requests.answer(self.results), prompt)
 
     def note_answers(self, emit: Callable[[Event], None]) -> None:
         """Record which requests were answered: none of them is open any more, also after a crash."""

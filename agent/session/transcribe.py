@@ -138,13 +138,14 @@ class Transcriber:
         results = [block for block in blocks if block.get("type") == "tool_result"]
         said = [block for block in blocks if block.get("type") != "tool_result"]
         lines = [self._result(block) for block in results]
-        if said and not thread.prompted and said[0].get("type") == "text":
-            thread.prompted = True
-            first, *said = said
-            lines.append({"message": {"role": "user", "content": first["text"]}})
+        prompt_at = None
+        if said and not thread.prompted:
+            thread.prompted, prompt_at = True, len(lines)
+            prompt, said = _prompt_and_rest(said)
+            lines.append({"message": {"role": "user", "content": prompt}})
         if said:
             lines.append({"message": {"role": "user", "content": said}, "isMeta": True})
-        self._write_all("user", event, thread, lines, extra)
+        self._write_all("user", event, thread, lines, extra, prompt_at)
 
     def _assistant(self, event: MessageAdded, thread: _Thread, blocks: list[Json], extra: Json) -> None:
         answer = dict(thread.answer)
@@ -173,11 +174,17 @@ class Transcriber:
         self._line("user", event.uuid, event, thread, summary)
         thread.prompted = True
 
-    def _write_all(self, kind: str, event: MessageAdded, thread: _Thread, lines: list[Json], extra: Json) -> None:
+    def _write_all(
+        self,
+        kind: str,
+        event: MessageAdded,
+        thread: _Thread,
+        lines: list[Json],
+        extra: Json,
+        prompt_at: int | None = None,
+    ) -> None:
         """The lines of one message. Its own id goes to the prompt, else to the last line."""
-        named = next(
-            (at for at, line in enumerate(lines) if isinstance(line["message"]["content"], str)), len(lines) - 1
-        )
+        named = len(lines) - 1 if prompt_at is None else prompt_at
         for at, line in enumerate(lines):
             uuid = event.uuid if at == named else str(uuid5(_NAMESPACE, f"{event.uuid} {at}"))
             self._line(kind, uuid, event, thread, line | extra)
@@ -216,6 +223,14 @@ class Transcriber:
 
     def _beside(self, name: str) -> Path:
         return self._path.with_suffix("") / name
+
+
+def _prompt_and_rest(said: list[Json]) -> tuple[str | list[Json], list[Json]]:
+    """What the user said, and what hooks and the runtime added to it. A prompt in words is kept as a text."""
+    if all(block.get("type") == "text" for block in said):
+        return said[0]["text"], said[1:]
+    own = [block for block in said if not str(block.get("text") or "").startswith("<system-reminder>")]
+    return own, [block for block in said if block not in own]
 
 
 def _private(directory: Path) -> None:

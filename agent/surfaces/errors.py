@@ -11,6 +11,7 @@ _KNOWN: dict[str, int] = {
     "agent.knowledge.definition.DefinitionError": USAGE,
     "agent.models.choose.ModelChoiceError": USAGE,
     "agent.models.port.ModelError": _FAILED,
+    "agent.said.PromptError": USAGE,
     "agent.permissions.rules.RuleError": USAGE,
     "agent.session.journal.SessionError": _FAILED,
     "agent.settings.places.SettingsError": USAGE,

@@ -175,6 +175,8 @@ def _short_block(block: Mapping[str, Any]) -> str:
             parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
             text = "\n".join(str(part.get("text") or f"[{part.get('type')}]") for part in parts)
             return ("error: " if block.get("is_error") else "result: ") + _cut(text, _RESULT)
+        case "image" | "document":
+            return f"[{block['type']}]"
         case _:
             return ""
 

@@ -56,6 +56,23 @@ def test_without_frames_the_prompt_is_an_argument_or_stdin(start: Any, served: A
     assert [str(text).strip() for text in said] == ["Hi there", "Hi from stdin"]
 
 
+def test_a_prompt_may_hold_images_and_a_broken_one_costs_one_turn(start: Any, served: Any) -> None:
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": pixel}}
+    text = {"type": "text", "text": "/clear what?"}
+    server = served(["A dot."])
+    program = start(server, "--model=claude-sonnet-5-5", "--replay-user-messages")
+    program.send({"type": "user", "message": {"role": "user", "content": [{"type": "image", "source": {}}, text]}})
+    assert "Block 1 of the prompt" in program.until("result")["errors"][0]
+    program.send({"type": "user", "message": {"role": "user", "content": [image, text]}})
+    result = program.until("result")
+    assert (program.finish(), result["result"]) == (0, "A dot.")
+    (request,) = server.requests
+    assert [block["type"] for block in request.body["messages"][0]["content"]] == ["image", "text"]
+    (replayed,) = (frame for frame in program.seen if frame.get("isReplay"))
+    assert replayed["message"]["content"] == [image, text]
+
+
 def test_initialize_is_answered_before_a_prompt_and_only_then(start: Any) -> None:
     program = start(None, "--model=playbook")
     answer = program.control("initialize", hooks=None)

@@ -62,15 +62,21 @@ def _webp_size(content: bytes) -> tuple[int, int] | None:
     return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
 
 
+def image_problem(content: bytes, media_type: str) -> str | None:
+    """Why the API would refuse the image, as the rest of a sentence about it; None when it would not."""
+    if len(content) > MAX_IMAGE_BYTES:
+        return f"has {len(content)} bytes; images may have {MAX_IMAGE_BYTES}. Scale it down first."
+    size = image_size(content, media_type)
+    if size and max(size) > _MAX_SIDE:
+        return f"measures {size[0]} by {size[1]} pixels; a side may have {_MAX_SIDE}."
+    return None
+
+
 def image_result(place: Place, content: bytes, media_type: str) -> ToolResult:
     """The image as a base64 block. Raises `ToolError` where the API would refuse it."""
+    if (problem := image_problem(content, media_type)) is not None:
+        raise ToolError(f"{place.shown} {problem}")
     size = image_size(content, media_type)
-    if len(content) > MAX_IMAGE_BYTES:
-        raise ToolError(
-            f"{place.shown} has {len(content)} bytes; images may have {MAX_IMAGE_BYTES}. Scale it down first."
-        )
-    if size and max(size) > _MAX_SIDE:
-        raise ToolError(f"{place.shown} measures {size[0]} by {size[1]} pixels; a side may have {_MAX_SIDE}.")
     data = base64.b64encode(content).decode("ascii")
     block = {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
     file = {"base64": data, "type": media_type, "originalSize": len(content)}

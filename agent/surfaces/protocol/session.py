@@ -16,6 +16,7 @@ from agent.api import Agent, Run
 from agent.delegation import read_results
 from agent.events import Event, RunStarted
 from agent.result import Completed, Failed, Interrupted, Result
+from agent.said import Said, checked, joined, text_of
 from agent.session.journal import new_session_id, session_directory
 from agent.session.opening import Opening
 from agent.session.sitting import Sitting
@@ -51,7 +52,7 @@ class Session:
         self._run: Run | None = None
         self._turn: Translator | None = None
         self._interrupted = False
-        self._held: list[str] = []
+        self._held: list[Said] = []
         self._env = env
         self._opening: Opening | None = None
         self._passing = passing_store(flags)
@@ -103,11 +104,12 @@ class Session:
             self._finish(turn, result, frame)
 
     async def _respond(self, turn: Translator, frame: Mapping[str, Any]) -> Result | None:
-        text = prompt_text(frame)
+        said = prompt_of(frame)
         if frame.get("shouldQuery") is False:
-            self._held.append(text)
+            self._held.append(said)
             return None
-        command = None if frame.get("client_composed") else text.strip().partition(" ")
+        typed = isinstance(said, str) and not frame.get("client_composed")
+        command = text_of(said).strip().partition(" ") if typed else None
         if command == ("/clear", "", ""):
             return await self._clear()
         agent = await self.parts.ready()
@@ -118,7 +120,7 @@ class Session:
         if command and command[0] == "/compact":
             run = self._run = self._compact(agent, command[2].strip())
         else:
-            run = self._run = self._start(agent, "\n\n".join([*self._held, text]), frame)
+            run = self._run = self._start(agent, joined(*self._held, said), frame)
             self._held.clear()
         try:
             async for event in run:
@@ -129,7 +131,7 @@ class Session:
             return Interrupted(session_id=self._known_id())  # stopped before it had begun
         return run.result
 
-    def _start(self, agent: Agent, prompt: str, frame: Mapping[str, Any]) -> Run:
+    def _start(self, agent: Agent, prompt: Said, frame: Mapping[str, Any]) -> Run:
         prompt_id = frame.get("uuid") if is_uuid(frame.get("uuid")) else None
         path = None if self.session_id else self.parts.flags.delegation_results  # they belong to the first turn
         results = read_results(Path(path)) if path else ()
@@ -229,15 +231,10 @@ class Session:
         return directory
 
 
-def prompt_text(frame: Mapping[str, Any]) -> str:
-    """The text of a user frame; its content is a text or a list of text blocks. Raises `UsageProblem`."""
+def prompt_of(frame: Mapping[str, Any]) -> Said:
+    """What a user frame says: a text or content blocks. Raises `UsageProblem` and `PromptError`."""
     message = frame.get("message")
     content = message.get("content") if isinstance(message, Mapping) else None
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list) or not all(isinstance(block, Mapping) for block in content):
+    if not isinstance(content, str | list):
         raise UsageProblem("A user frame needs message.content: a text or a list of blocks.")
-    others = {str(block.get("type")) for block in content} - {"text"}
-    if others:
-        raise UsageProblem(f"A prompt of {', '.join(sorted(others))} blocks is not supported; send text.")
-    return "\n\n".join(str(block.get("text") or "") for block in content)
+    return checked(content)
