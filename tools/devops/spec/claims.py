@@ -2,7 +2,7 @@
 
 Sources are ranked (metadata, SPEC body, companions, linked SPECs and architecture notes, `tech.md`). The first rank
 that says anything decides; within it a labelled line (`Database: ...`) outweighs prose. Equal claims that disagree
-leave the value empty and stand side by side in `conflicts`.
+leave the value empty and stand side by side in `conflicts`; a lower rank that disagrees is listed there, too.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ CHOICES = frozenset(
     }
 )
 """Fields with many possible values: excluding one value does not answer the question."""
+COMPARED = frozenset({"platform", "frontend_platform", "database", "database_hosting", "budget", "rpo", "rto"})
+"""Choices over which a lower source that says otherwise is reported."""
 COLLECTED = frozenset({"regions", "compliance", "cron"})
 """Fields whose values add up."""
 OPTIONAL_COUNTS = frozenset(
@@ -173,7 +175,22 @@ def _stated(field: str, stated: list[Claim], excluded: list[Claim], claims: Sequ
         sides = _distinct([leading[0], *against, *excluded])
         return DeploymentField("stated", None, _evidence([*leading, *excluded]), planned, sides)
     agreeing = [c for c in stated if merge(merged, c.value) is not None]
-    return DeploymentField("stated", merged, _evidence(agreeing), planned, _ruled_out(claims))
+    sides = (*_ruled_out(claims), *_said_elsewhere(field, merged, leading[0], claims))
+    return DeploymentField("stated", merged, _evidence(agreeing), planned, sides)
+
+
+def _said_elsewhere(field: str, value: Any, leading: Claim, claims: Sequence[Claim]) -> tuple[Mapping[str, Any], ...]:
+    """What sources of lower rank say instead, as firmly: the value stands, and the reader learns of the contradiction.
+
+    A SPEC contradicts its own metadata in prose too; other files must label the value. Linked SPECs speak of their own.
+    """
+    if field not in COMPARED or leading.generic:
+        return ()
+    lower = [c for c in claims if c.kind == "stated" and c.rank > leading.rank and c.rank != LINKED]
+    agreeing = {c.rank for c in lower if merge(value, c.value) is not None}
+    told = (c for c in lower if not c.generic and c.rank not in agreeing)
+    firm = (c for c in told if c.strength == LABELLED or (leading.rank == METADATA and c.rank == BODY))
+    return _distinct([c for c in firm if c.value is not True and merge(value, c.value) is None])
 
 
 def _same(a: Any, b: Any) -> bool:

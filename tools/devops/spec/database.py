@@ -11,6 +11,7 @@ from tools.devops.spec.markdown import Statement
 from tools.devops.spec.stance import Stance, alternatives, context_kind, focused, scope_of
 from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, pattern
 
+_SIDES = ("backend", "frontend")
 _UNIT = r"(days?|d\b|weeks?|months?|years?|일|주|개월|년)"
 _KEEP = r"(?:retention|retain\w*|kept|keep|stored? for|보관|보존|유지|남)"
 _NUMBERS = {
@@ -65,7 +66,7 @@ def find_database(statement: Statement) -> Iterator[Hit]:
 
 def version_at(text: str, end: int) -> str | None:
     match = _VERSION.match(text, end) or _VERSION_NAMED.match(text, end)
-    return match.group(1) if match else None
+    return match.group(1) if match and not match.group(1).startswith("0") else None
 
 
 def _database(statement: Statement) -> Iterator[Hit]:
@@ -102,9 +103,17 @@ def used(statement: Statement, mention: Mention) -> bool:
     scope = scope_of(statement.text, mention.start, mention.end)
     near = statement.text[max(scope.sentence[0], mention.start - 50) : min(scope.sentence[1], mention.end + 40)]
     alone = not statement.text[: mention.start].strip(" -*") and len(statement.text.strip()) <= 60
+    valued = bool(statement.label) and not statement.text[statement.body : mention.start].strip(" *`")
+    if valued and len(statement.text[mention.end :].strip()) <= 24:
+        return True
+    beside = scope.around is not None and any(found(f"frameworks.{side}", scope.bracketed) for side in _SIDES)
     listed = statement.kind == "item" and (alone or any(found("rules.stack", key) for key in statement.near))
     return (
-        statement.kind == "cell" or listed or version_at(statement.text, mention.end) is not None or found("use", near)
+        statement.kind == "cell"
+        or listed
+        or beside
+        or version_at(statement.text, mention.end) is not None
+        or found("use", near)
     )
 
 

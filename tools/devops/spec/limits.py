@@ -145,6 +145,7 @@ def _compliance(statement: Statement) -> Iterator[Hit]:
             or mention.start < statement.body
             or found("compliance_context", rest)
             or context_kind(statement) == "excluded"
+            or scope.bracketed.strip(" -") == text[mention.start : mention.end]
         ):
             yield hit("compliance", statement, mention, family)
     none = pattern("rules.no_compliance").search(text)

@@ -77,7 +77,7 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
         return LABELLED if exact else 0
     if _under_hosting(statement) and (_short(statement) or _CHOOSES.match(scope.text, mention.end)):
         return PROSE
-    if context_kind(statement) == "excluded" and _short(statement):
+    if _short(statement) and (context_kind(statement) == "excluded" or _decided(statement, mention)):
         return PROSE
     if (
         mention.generic < 2
@@ -97,6 +97,13 @@ def _negated_bare(statement: Statement, mention: Mention) -> int:
 def _leads(statement: Statement, mention: Mention) -> bool:
     """Whether the mention opens the value of its label, give or take a few words."""
     return len(statement.text[statement.body : mention.start].strip()) <= _NAME_ONLY
+
+
+def _decided(statement: Statement, mention: Mention) -> bool:
+    """An item that opens with a product in a list of decisions or of the stack: `- Netlify, with deploy previews`."""
+    if statement.kind != "item" or statement.label or mention.generic or not _first(statement, mention):
+        return False
+    return any(found("rules.decided", key) for key in (*statement.parents[:1], *statement.headings[:1]))
 
 
 def _first(statement: Statement, mention: Mention) -> bool:
@@ -119,6 +126,8 @@ def _verb_near(statement: Statement, mention: Mention, scope: Scope) -> bool:
         return False
     before = scope.text[max(scope.sentence[0], mention.start - 70) : mention.start]
     verb = last("hosting.verbs_before", before)
+    if verb is not None and mention.value == "on-premise" and not before[verb.end() :].strip():
+        return True
     if verb is not None and (_links(before[verb.end() :]) or _picked(verb.group(), before[verb.end() :])):
         return True
     after = re.sub(r"^\s?\([^()]{0,40}\)", "", scope.text[mention.end : min(scope.sentence[1], mention.end + 72)])[:32]
@@ -138,7 +147,7 @@ def _links(gap: str) -> bool:
 
 def _picked(verb: str, gap: str) -> bool:
     """`chose Fly.io`, `selected the Railway platform`: a verb of choice needs no preposition."""
-    return verb.lower() in ("chose", "chosen", "selected", "updates", "update", "updated") and len(gap.split()) <= 2
+    return found("hosting.picks", verb) and len(gap.split()) <= 2
 
 
 def _on(statement: Statement, mention: Mention) -> bool:

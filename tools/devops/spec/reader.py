@@ -160,7 +160,8 @@ def _deployment(claims: Iterable[Claim]) -> dict[str, DeploymentField]:
     kind, front, back = (fields[name] for name in ("application_type", "frontend_platform", "platform"))
     if kind.value == "frontend" and kind.evidence and fields["database"].status == "stated" and _only_derived(claims):
         fields["application_type"] = kind = DeploymentField(evidence=kind.evidence)
-    if kind.status == "not_stated" and front.status == back.status == "stated":
+    together = front.status == back.status == "stated" and front.evidence[0].file == back.evidence[0].file
+    if kind.status == "not_stated" and together:
         evidence = (*front.evidence[:1], *back.evidence[:1])
         fields["application_type"] = DeploymentField("stated", "full-stack", evidence)
     undecided = any(c.kind == "undecided" and c.field == "platform" for c in claims)

@@ -14,8 +14,30 @@ from tools.devops.spec.vocabulary import FLAGS, Mention, found, mentions, patter
 
 _COUNT_WORDS = r"replicas?|pods?|instances?|tasks?|containers?|machines?|dynos?"
 _COUNT_WORDS += r"|레플리카|리플리카|인스턴스|파드|포드|컨테이너|태스크|머신"
-_NUMBERS = {"zero": 0, "one": 1, "a single": 1, "한": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-_NUMBERS |= {"eight": 8, "nine": 9, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "두": 2, "세": 3, "네": 4}
+_NUMBERS = {
+    "zero": 0,
+    "one": 1,
+    "a single": 1,
+    "single": 1,
+    "한": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+}
+_NUMBERS |= {
+    "six": 6,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "두": 2,
+    "세": 3,
+    "네": 4,
+}
 _N = rf"\d{{1,4}}|{'|'.join(_NUMBERS)}"
 _RANGE = re.compile(
     rf"\bbetween\s({_N})\sand\s({_N})|"
@@ -27,11 +49,11 @@ _RANGE = re.compile(
     FLAGS,
 )
 _COUNT = re.compile(
-    rf"(?<![\w.,-])(\d{{1,3}}|one|a single|two|three|four|five|six|한|두|세|네)(?:\s|개|대)\s?"
+    rf"(?<![\w.,§#/-])(\d{{1,3}}|one|(?:a )?single|two|three|four|five|six|한|두|세|네)(?:\s|개|대)\s?"
     rf"(?:의\s)?(?:\w{{1,12}}\s)?(?:{_COUNT_WORDS})(?![-\w]|\s?(?:images?|orchestr|registr))"
     r"|(?:\breplicas?|replica ?count|replicacount"
     r"|레플리카|리플리카|파드|인스턴스)\s?(?:수|개수|count)?\s?[:=]\s?(\d{1,3})(?!\d)"
-    r"|(?:인스턴스|레플리카|파드|태스크|머신)\s?(?:를|은|는|수)?\s?(?:최소\s?)?(\d{1,3})\s?(?:개|대)(?!\s?(?:에서|부터|→|->))",
+    r"|(?:인스턴스|레플리카|파드|포드|pods?|컨테이너|서버|태스크|머신)\s?(?:를|은|는|수)?\s?(?:최소\s?)?(\d{1,3})\s?(?:개|대)(?!\s?(?:에서|부터|→|->))",
     FLAGS,
 )
 _LABELLED_COUNT = re.compile(r"\s*(\d{1,3})(?![\d.]|\s?%)", re.ASCII)

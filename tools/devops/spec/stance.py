@@ -36,6 +36,11 @@ _COMMON = re.compile(r"[,;:]")
 _SHARED = re.compile(r"\b(?:of|for)\b|의 ")
 _OTHER_SPEC = re.compile(r"\s*\[?SPEC-[A-Z0-9]")
 _DELEGATED = re.compile(r"\bSPEC-[A-Z]+(?:-[A-Z0-9]+)*-\d")
+_DETAIL = re.compile(
+    r"\([^()]{0,40}(?:\b(?:versions?|replicas?|sizes?|regions?|tiers?|plans?|instances?)\b|버전|여부|구성|크기|사양|대수)[^()]{0,60}\)",
+    re.IGNORECASE,
+)
+"""A remark in brackets on a detail of what stands before: `MongoDB 7 (replica set to be decided)`."""
 _LISTED = re.compile(r"\s(?:and|or|및|또는)\s|[,/·&、:]|(?<=[가-힣])[와과]\s", re.IGNORECASE)
 _CLAUSE_BREAK = re.compile(
     r"\s(?:but|whereas|however|while|although)\s|지만\s|므로\s|(?:이|기|서)\s때문에\s|\s[—–]\s|하나,\s",
@@ -64,6 +69,7 @@ class Scope:
     sentence: tuple[int, int]
     clause: tuple[int, int]
     around: tuple[int, int] | None = None
+    bracket: tuple[int, int] | None = None
 
     @property
     def whole(self) -> str:
@@ -72,6 +78,11 @@ class Scope:
     @property
     def part(self) -> str:
         return self.text[slice(*self.clause)]
+
+    @property
+    def bracketed(self) -> str:
+        """The inside of the brackets the mention stands in, or ""."""
+        return self.text[slice(*self.bracket)] if self.bracket else ""
 
     @property
     def wide(self) -> str:
@@ -100,7 +111,9 @@ def scope_of(text: str, start: int, end: int) -> Scope:
     bracket = _bracket(text, sentence, start)
     if bracket is None:
         return Scope(text, sentence, _clause(text, *sentence, start, end))
-    return Scope(text, sentence, _clause(text, *bracket, start, end), _clause(text, *sentence, bracket[0], bracket[1]))
+    return Scope(
+        text, sentence, _clause(text, *bracket, start, end), _clause(text, *sentence, bracket[0], bracket[1]), bracket
+    )
 
 
 def _bracket(text: str, sentence: tuple[int, int], start: int) -> tuple[int, int] | None:
@@ -231,7 +244,9 @@ def focused(statement: Statement, start: int, end: int) -> bool:
 def _sentence_kind(scope: Scope, start: int, end: int, family: Sequence[Mention], *, conditions: bool) -> Kind:
     if found("stance.question", scope.whole):
         return "open"
-    if found("stance.undecided", scope.wide) or _remark_undecided(scope):
+    if found(
+        "stance.undecided", _DETAIL.sub(" ", scope.wide) if scope.bracket is None else scope.wide
+    ) or _remark_undecided(scope):
         return "undecided"
     if _negated_before(scope, start) or _negated_after(scope, end, family):
         return "excluded"

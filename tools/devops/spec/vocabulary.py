@@ -1,7 +1,8 @@
-"""The words of `vocabulary.yaml`, compiled once.
+"""The words by which a SPEC is read, in English and Korean: one file a subject under `words/`, compiled once.
 
-Patterns are case-insensitive and ASCII-bounded, so `\\b` holds between a Latin word and a Korean particle. Every repeat
-is bounded. Whether a list occurs at all is asked of RE2, in one linear pass; Python's engine, which knows
+Each list holds regular expressions, gathered from the structure of public SPEC files, 2026-11. They are
+case-insensitive and ASCII-bounded, so `\\b` holds between a Latin word and a Korean particle. Every repeat is
+bounded. Whether a list occurs at all is asked of RE2, in one linear pass; Python's engine, which knows
 look-around and positions, only works where the answer is yes.
 """
 
@@ -44,11 +45,16 @@ class Mention:
 
 @cache
 def words() -> Mapping[str, Any]:
-    """The whole vocabulary file."""
+    """The lists of every subject; no two files may define the same one."""
     import yaml
 
-    text = Path(__file__).with_name("vocabulary.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+    data: dict[str, Any] = {}
+    for file in sorted(Path(__file__).with_name("words").glob("*.yaml")):
+        text = file.read_text(encoding="utf-8")
+        lists: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+        if repeated := data.keys() & lists.keys():
+            raise ValueError(f"{file}: {', '.join(sorted(repeated))} is already defined in another file.")
+        data |= lists
     return data
 
 
