@@ -25,6 +25,7 @@ from agent.surfaces.progress import progress_for
 from agent.surfaces.proposing import Proposing
 from agent.workflow.report import report_schema, to_markdown
 from agent.workflow.run import WorkflowRun
+from tools.labels import label
 from tools.ports import DelegationResult
 from tools.text import clean
 
@@ -153,12 +154,13 @@ def _print_result(result: Result, output: str, proposed: dict[str, Any] | None) 
         print(json.dumps(result_json(result) | extra, ensure_ascii=False, indent=2))
     elif output == "stream-json" and proposed is not None:
         print(json.dumps({"type": "pull_request", **proposed}, ensure_ascii=False), flush=True)
-    if output != "text":
-        return
-    if result.report:
-        print(to_markdown(result.report))
-    if line := summary(result):
-        print(line, file=sys.stderr)
+    if output == "text":
+        if result.report:
+            print(to_markdown(result.report))
+        if line := summary(result):
+            print(line, file=sys.stderr)
+    if result.report and (count := len(result.report["kept_findings"])):
+        print(label("report", "kept_note", result.report["language"]).format(count=count), file=sys.stderr)
 
 
 def summary(result: Result, command: str = "run") -> str:

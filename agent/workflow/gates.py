@@ -2,7 +2,8 @@
 
 Two kinds. Gates on files run the project's checks (`tools.devops.checks`) and demand every artifact the plan asks for.
 Gates on the run itself (SPEC read, requirements listed, platform decided) compare the claim with what is really there.
-A model can leave a planned artifact out only by a decision `skip:<kind>` with its reason.
+A model can leave a planned artifact out only by a decision `skip:<kind>` with its reason. What was wrong before the
+run, in files it leaves alone, is told and does not stop it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from agent.workflow.before import Before
 from agent.workflow.steps import Gate
 from tools.devops.types import Check, CheckStatus, Decision, Finding, Plan, Project, Spec
 from tools.ports import StepClaim
@@ -55,6 +57,7 @@ class Gates:
     scan: Callable[[], Project]
     plan: Callable[[Spec | None, Project, Sequence[Decision]], Plan]
     check: Callable[[str, Project, Spec | None], Sequence[Check]]
+    before: Before
     answered: Collection[str] = ()
     dry_run: bool = False
 
@@ -133,7 +136,7 @@ class Gates:
         def judge(claim: StepClaim, decisions: Sequence[Decision]) -> list[Check]:
             del claim
             spec, project = self.read_spec(), self.scan()
-            checks = list(self.check(gate, project, spec))
+            checks = self.before.tell_apart(self.root, self.check(gate, project, spec))
             if self.dry_run:
                 checks = [_unwritten(check) for check in checks]
             if kinds:

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.result import Outcome
 from agent.workflow.sources import sources_of_plan
-from agent.workflow.steps import Workflow, load_steps
+from agent.workflow.steps import Workflow, kept_findings, load_steps
 from agent.workflow.written import Work
 from tools.devops.platform import platform_of
 from tools.devops.types import Check, Plan, Project, Spec
@@ -65,6 +65,7 @@ def build_report(
                 "id": step.id,
                 "status": workflow.records[step.number].status,
                 "summary": workflow.records[step.number].summary,
+                "kept_findings": len(kept_findings(workflow.records[step.number].checks)),
             }
             for step in load_steps()
             if step.number in workflow.selected
@@ -95,6 +96,7 @@ def build_report(
         "checklist": _checklist(checks, project, plan),
         "trust": {item: _verdict(names, checks) for item, names in _TRUST.items()},
         "not_verified": sorted({f"{c.name} ({c.tool}): {c.detail}" for c in checks if c.status == "not_verified"}),
+        "kept_findings": to_json(kept_findings(checks)),
         "warnings": [to_json(f) for c in checks for f in c.findings if f.severity != "error"],
         "traceability": _traceability(spec, plan),
         "missing": to_json(project.missing),
@@ -116,10 +118,11 @@ def report_schema() -> str:
 
 
 def _verdict(names: Sequence[str], checks: Sequence[Check]) -> str:
-    """`failed` beats `not_verified` beats `passed`; without a single passed check an item is not verified."""
+    """`failed` beats `kept_with_findings`, which beats `passed`; without a passed check an item is not verified."""
     statuses = {check.status for check in checks if check.name.removesuffix("_planned") in names}
-    if "failed" in statuses:
-        return "failed"
+    for status in ("failed", "kept_with_findings"):
+        if status in statuses:
+            return status
     return "passed" if "passed" in statuses else "not_verified"
 
 
@@ -161,6 +164,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines += [f"**{label('outcome', report['outcome'], lang)}**", "", f"## {word('steps')}", ""]
     for step in report["steps"]:
         status = label("step_status", step["status"], lang)
+        if step["kept_findings"]:
+            status += f" ({label('check_status', 'kept_with_findings', lang)}: {step['kept_findings']})"
         lines.append(f"{step['step']}. {label('step', step['id'], lang)}: {status}")
     for name in ("checklist", "trust"):
         lines += ["", f"## {word(name)}", ""]
@@ -173,6 +178,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         lines.append(f"- {d['name']}: {d['value']} ({source}" + (f": {d['evidence']})" if d["evidence"] else ")"))
     for state, title in _STATES.items():
         lines += _list(word(title), [f"`{a['path']}`: {a['why']}" for a in report["artifacts"] if a["state"] == state])
+    lines += _list(word("kept_findings"), [_kept_finding(f, word("fix")) for f in report["kept_findings"]])
     lines += _list(word("code"), [_code(entry, lang) for entry in report["code"] if entry["files"]])
     traced = [f"{t['id']}: {', '.join(t['files']) or '-'}" for t in report["traceability"]]
     lines += _list(word("traceability"), traced)
@@ -197,6 +203,12 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     if len(spenders) > 1:
         lines += ["", *(f"- {agent}, {model}: {_spent(used)}" for agent, model, used in spenders)]
     return "\n".join(lines) + "\n"
+
+
+def _kept_finding(finding: Mapping[str, Any], fix: str) -> str:
+    where = f"{finding['file']}:{finding['line']}" if finding["line"] else finding["file"]
+    advice = f" {fix}: {finding['fix']}" if finding["fix"] else ""
+    return f"`{where}`: {finding['message']} [{finding['rule']}]{advice}"
 
 
 def _sibling(entry: Mapping[str, Any], lang: str) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.result import Completed, Failed, Result, failed
+from agent.workflow.before import Before
 from agent.workflow.gates import Gates
 from agent.workflow.report import build_report
 from agent.workflow.steps import Record, Workflow, load_steps, open_findings
 from agent.workflow.written import Work
-from tools.devops.types import Check, Decision, Plan, Project, Spec
+from tools.devops.types import Check, Decision, Plan, Project, Spec, to_json
 from tools.tool import ToolContext
 
 Changed = Callable[[int, str, Mapping[str, Any]], None]
@@ -20,22 +21,38 @@ Changed = Callable[[int, str, Mapping[str, Any]], None]
 
 @dataclass(slots=True)
 class WorkflowRun:
-    """Options and state of one eight-step run. `spec` is an id or a path; `steps` the selected step numbers."""
+    """Options and state of one eight-step run. `spec` is an id or a path; `steps` the selected step numbers.
+
+    `before` is what the project was like when the run began; a new run finds out for itself.
+    """
 
     root: Path
     spec: str | None = None
     steps: tuple[int, ...] = tuple(range(1, 9))
     dry_run: bool = False
+    before: Before | None = None
     _workflow: Workflow | None = field(default=None, init=False)
 
     def options(self) -> dict[str, Any]:
         """What `from_options` needs to build the same run again."""
-        return {"root": str(self.root), "spec": self.spec, "steps": list(self.steps), "dry_run": self.dry_run}
+        return {
+            "root": str(self.root),
+            "spec": self.spec,
+            "steps": list(self.steps),
+            "dry_run": self.dry_run,
+            "before": to_json(self._found()),
+        }
+
+    def _found(self) -> Before:
+        if self.before is None:
+            self.before = Before.look(self.root)
+        return self.before
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> WorkflowRun:
         """The run of a session, from its journal."""
-        return cls(Path(options["root"]), options["spec"], tuple(options["steps"]), options["dry_run"])
+        before = Before.from_json(options["before"])
+        return cls(Path(options["root"]), options["spec"], tuple(options["steps"]), options["dry_run"], before)
 
     def prompt(self) -> str:
         """The task, as the first user message."""
@@ -64,7 +81,8 @@ class WorkflowRun:
     ) -> Workflow:
         """Set the steps up, from journaled `records` after a resume. `answered` grows as the user answers."""
         context.state["dry_run"] = self.dry_run
-        gates = Gates(self.root, self.read_spec, self.scan, self.plan, _check(self.root), answered, self.dry_run)
+        check, before = _check(self.root), self._found()
+        gates = Gates(self.root, self.read_spec, self.scan, self.plan, check, before, answered, self.dry_run)
         self._workflow = Workflow(
             gates=gates.table(),
             selected=self.steps,
@@ -139,6 +157,7 @@ def _open_reason(workflow: Workflow) -> str:
     findings = [
         f"{finding.rule} in {finding.file}: {finding.message}"
         for check in workflow.records[refused[0]].checks
+        if check.status == "failed"
         for finding in check.findings
         if finding.severity == "error"
     ]

@@ -1,13 +1,13 @@
 """The eight steps as data, and the record of how far a run has come.
 
 A step is *open* (to do), *claimed* (the model says it is done; gates are running or could not run) or *verified* (its
-gates passed). The model claims with `CompleteStep`; only this module verifies.
+gates passed for all that the run answers for). The model claims with `CompleteStep`; only this module verifies.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -140,7 +140,6 @@ class Workflow:
         self.changed(record)
         made = [await asyncio.to_thread(self.gates[gate], claim, self.decisions) for gate in step.gates]
         record.checks = tuple(check for checks in made for check in checks)
-        errors = [f for check in record.checks for f in check.findings if f.severity == "error"]
         failed = [check for check in record.checks if check.status == "failed"]
         if failed:
             record.status, record.refusals = "open", record.refusals + 1
@@ -150,7 +149,7 @@ class Workflow:
             record.status = "verified"
         self.changed(record)
         data = {"step": step.number, "status": record.status, "checks": to_json(record.checks)}
-        return StepVerdict(not failed, _verdict_text(step, record, bool(errors)), data)
+        return StepVerdict(not failed, _verdict_text(step, record, bool(failed)), data)
 
     def unfinished(self) -> str | None:
         """What the model is told when it stops too early, or None when every selected step is closed."""
@@ -164,14 +163,22 @@ class Workflow:
 
 
 def open_findings(record: Record) -> list[str]:
-    """What the last claim's checks found or could not check, a line each."""
-    lines = []
-    for finding in (f for check in record.checks for f in check.findings if f.severity == "error"):
-        where = f"{finding.file}:{finding.line}" if finding.line else finding.file
-        lines.append(f"[{finding.rule}] {where}: {finding.message}" + (f" Fix: {finding.fix}" if finding.fix else ""))
+    """What the last claim's checks found that stops the step, or could not check, a line each."""
+    lines = [_line(f) for c in record.checks if c.status == "failed" for f in c.findings if f.severity == "error"]
     return lines + [
         f"not verified: {c.name} ({c.tool}): {c.detail}" for c in record.checks if c.status == "not_verified"
     ]
+
+
+def kept_findings(checks: Iterable[Check]) -> tuple[Finding, ...]:
+    """The errors that were there before the run, in what it left alone; each once, by place."""
+    found = {f for c in checks if c.status == "kept_with_findings" for f in c.findings if f.severity == "error"}
+    return tuple(sorted(found, key=lambda f: (f.file, f.line, f.rule, f.message)))
+
+
+def _line(finding: Finding) -> str:
+    where = f"{finding.file}:{finding.line}" if finding.line else finding.file
+    return f"[{finding.rule}] {where}: {finding.message}" + (f" Fix: {finding.fix}" if finding.fix else "")
 
 
 def _verdict_text(step: Step, record: Record, failed: bool) -> str:
@@ -179,6 +186,9 @@ def _verdict_text(step: Step, record: Record, failed: bool) -> str:
     lines += [f"- {line}" for line in open_findings(record)]
     if failed:
         lines.append("Correct these and claim the step again.")
+    if kept := kept_findings(record.checks):
+        lines.append("In files that were there before and were left alone; reported, and no reason to stop:")
+        lines += [f"- {_line(finding)}" for finding in kept]
     return "\n".join(lines)
 
 

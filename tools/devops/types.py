@@ -236,7 +236,7 @@ class Plan:
 # --- what a check found ----------------------------------------------------------------------------------------
 
 Severity = Literal["error", "warning", "info"]
-CheckStatus = Literal["passed", "failed", "not_verified", "not_applicable"]
+CheckStatus = Literal["passed", "failed", "kept_with_findings", "not_verified", "not_applicable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check that was due. `not_verified` carries the reason in `detail` and never counts as passed."""
+    """One check that was due. `not_verified` carries the reason in `detail` and never counts as passed.
+
+    `kept_with_findings` is of a run only: it found errors in files that were there before and that it left alone.
+    """
 
     name: str
     tool: str
