@@ -13,7 +13,8 @@ from agent.workflow.gates import Gates
 from agent.workflow.report import build_report
 from agent.workflow.steps import Record, Workflow, load_steps, open_findings
 from agent.workflow.written import Work
-from tools.devops.types import Check, Decision, Plan, Project, Spec, to_json
+from tools.devops.types import Check, Decision, Plan, Project, Spec
+from tools.plain import to_json
 from tools.tool import ToolContext
 
 Changed = Callable[[int, str, Mapping[str, Any]], None]
