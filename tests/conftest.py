@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from agent.testing import block_network
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy machine")  # how long an example takes there says nothing about the code
 
+_PATH = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+"""Linters installed as Python packages lie beside the interpreter; the product looks there too."""
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip visibly where a needed program is absent; in CI that is a failure, since CI installs everything."""
     for mark in item.iter_markers("needs"):
-        absent = [program for program in mark.args if shutil.which(program) is None]
+        absent = [program for program in mark.args if shutil.which(program, path=_PATH) is None]
         if absent:
             report = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
             report(f"needs {', '.join(absent)} on PATH")

@@ -116,7 +116,6 @@ def project(request: pytest.FixtureRequest, finished_examples: Callable[[str], F
     return finished.project
 
 
-@pytest.mark.xdist_group("finished examples")  # each is run once
 @pytest.mark.parametrize("name", LINTERS)
 def test_the_linter_finds_nothing_in_what_a_run_leaves(name: str, project: Path) -> None:
     pattern, ask, _, _ = LINTERS[name]

@@ -10,8 +10,6 @@ import pytest
 
 from tests.proof.projects import EXAMPLES, Finished, Program, changed, copy_example, tree
 
-pytestmark = pytest.mark.xdist_group("finished examples")  # each is run once
-
 ALL_STEPS = range(1, 9)
 
 

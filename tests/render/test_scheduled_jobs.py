@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,13 @@ def test_vercel_visits_a_path_at_its_time(samples: dict[str, Any]) -> None:
         '"crons": [\n    { "path": "/api/digest", "schedule": "0 6 * * *" }'
         in samples["next-vercel"].files("vercel")["vercel.json"]
     )
+
+
+def test_netlify_visits_a_function_at_its_time(samples: dict[str, Any]) -> None:
+    sample = samples["spa-netlify"]
+    (unit,) = sample.units
+    visit = {"path": "/.netlify/functions/digest", "schedule": "0 6 * * *"}
+    page = {"path": "/digest", "schedule": "0 7 * * *"}
+    plan = replace(sample, units=(replace(unit, cron=(visit, page)),))
+    assert tomllib.loads(plan.files()["web/netlify.toml"])["functions"] == {"digest": {"schedule": "0 6 * * *"}}
+    assert any("/digest (0 7 * * *)" in note for note in plan.plan().notes), "a page cannot be visited on a schedule"

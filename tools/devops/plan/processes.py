@@ -73,6 +73,8 @@ def fits_lambda(unit: DeployUnit, process: Process) -> bool:
     return runtime_of(unit) in ("python", "node") and image_of(unit) is not None and bool(process.eventbridge)
 
 
+NETLIFY_FUNCTIONS = "/.netlify/functions/"  # the only paths that Netlify calls on a schedule
+
 Gap = tuple[str, str]
 """(key of notes.yaml, names of the processes)."""
 
@@ -84,7 +86,11 @@ def gaps(unit: DeployUnit, name: str, platform: Platform, spec: Spec | None) -> 
         yield "no_worker", _listed(workers)
     if crons and "cron" not in platform.runs:
         yield "no_cron", _listed(crons)
-    if visits and "visit" not in platform.runs:
+    if platform.id == "netlify":
+        visits = tuple(visit for visit in visits if not visit.path.startswith(NETLIFY_FUNCTIONS))
+    elif "visit" in platform.runs:
+        visits = ()
+    if visits:
         yield "no_visit", ", ".join(f"{visit.path} ({visit.schedule})" for visit in visits)
     left = [process for process in crons if not fits_lambda(unit, process)]
     if platform.id == "aws-lambda" and left:
