@@ -9,9 +9,10 @@ destroyed infrastructure.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.permissions import forbidden, paths, programs, readonly
+from agent.permissions import forbidden, paths, programs, reach, readonly
 from agent.permissions.decision import Finding, Judgement, Mode, stronger
 from agent.permissions.files import Files
 from agent.permissions.git import repository_danger
@@ -253,7 +254,7 @@ class Commands:
             self._by_rule(part, words, words, directories)
 
     def _by_rule(self, part: Part, words: tuple[Word, ...], named: tuple[Word, ...], directories: _Directories) -> None:
-        rule, objection = self._rule(words, part.words, named)
+        rule, objection = self._rule(words, part.words, named, at=directories.at(part))
         if rule is not None:
             self.judgement.allowed_by.append(rule.text)
             if words[0].text == "git" and directories.moved and not directories.moved_by_rule:
@@ -262,11 +263,16 @@ class Commands:
         if self._harmless(part, words, directories):
             return
         key, detail = objection or ("no_rule_command", {})
-        suggestion = None if objection else _suggestion(part)
+        suggestion = _suggestion(part) if objection is None or key == "reaches_outside" else None
         self.judgement.findings.append(Finding("ask", key, detail, part=part.source, suggestion=suggestion))
 
     def _rule(
-        self, words: tuple[Word, ...], full: tuple[Word, ...] = (), named: tuple[Word, ...] = ()
+        self,
+        words: tuple[Word, ...],
+        full: tuple[Word, ...] = (),
+        named: tuple[Word, ...] = (),
+        *,
+        at: Sequence[str] = (),
     ) -> tuple[Rule | None, tuple[str, dict[str, str]] | None]:
         """The scoped allow rule that covers `words`, or why one that fits the text does not."""
         text, whole_text = allow_text(named or words), allow_text(full or words)
@@ -280,6 +286,9 @@ class Commands:
             if not pattern.matches(text):
                 continue
             objection = _objection(words, rule)
+            if objection is None and not pattern.exact:
+                place = reach.reaches_outside(words, len(pattern.named), self.files, at)
+                objection = ("reaches_outside", {"path": place}) if place else None
             if objection is None:
                 return rule, None
         return None, objection

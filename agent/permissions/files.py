@@ -13,7 +13,7 @@ from agent.permissions.decision import Judgement, Mode
 from agent.permissions.paths import BadPath, Place
 from agent.permissions.rules import Rule, Rules
 
-_HARMLESS_DEVICES = frozenset({"/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty"})
+HARMLESS_DEVICES = frozenset({"/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty"})
 Use = Literal["Read", "Edit"]
 
 
@@ -53,7 +53,7 @@ class Files:
     def read(self, judgement: Judgement, path: str, at: str, *, tool: str = "Read", part: str | None = None) -> None:
         """Findings against reading `path`; `part` is the shell command it stands in."""
         place = self.locate(judgement, path, at, part)
-        if place is None or (part is not None and place.spelled in _HARMLESS_DEVICES):
+        if place is None or (part is not None and place.spelled in HARMLESS_DEVICES):
             return
         self.by_rules(judgement, place, ("Read",), part)
         if _opens_network(place):
@@ -74,7 +74,7 @@ class Files:
     def write(self, judgement: Judgement, path: str, at: str, *, tool: str = "Edit", part: str | None = None) -> None:
         """Findings against writing `path`. A Read deny also forbids writing."""
         place = self.locate(judgement, path, at, part)
-        if place is None or (part is not None and place.spelled in _HARMLESS_DEVICES):
+        if place is None or (part is not None and place.spelled in HARMLESS_DEVICES):
             return
         self.by_rules(judgement, place, ("Edit",), part)
         for rule in self.rules.of("deny", "Read"):

@@ -78,7 +78,7 @@ def _mentions(named: tuple[str, ...], run: Run, *, quiet: bool) -> bool:
     `quiet`: nothing in a pipeline runs what it reads.
     """
     code = programs.inline_code(run.words, run.stdin)
-    if code and _spelled(named[:1]).search(code):
+    if code and (_spelled(named[:1]).search(code) or programs.starts_programs(code)):
         return True
     texts: list[str] = []
     if not programs.takes_text(run.words) or not (quiet or not run.part.piped):

@@ -179,9 +179,24 @@ def _all_literal(words: Words) -> bool:
 
 def inline_code(words: Words, stdin: str | None) -> str:
     """Code given to another interpreter in place (`python -c`, `node -e`, a heredoc)."""
-    if not words or data()["named"].get(program(words[0]), 0) < 1:
+    if not words or (
+        data()["named"].get(program(words[0]), 0) < 1 and not re.fullmatch("[gmn]?awk", program(words[0]))
+    ):
         return ""
     return " ".join([*(word.text for word in words[1:]), stdin or ""])
+
+
+# Ways to start a program, or to put a name together that does, in the languages of `named`.
+_STARTS = re.compile(
+    r"(?i)system|subprocess|popen|exec|eval|spawn|fork\b|child_process|passthru|getattr|globals|__\w+__|importlib"
+    r"|runpy|\bpty\b|ctypes|posix|\bcompile\b|call_user_func|process\.(?:binding|mainmodule)|`|%x|\bqx\b|\|\s*[\"']|getline"
+    r"|\bimport\s*\(|\brequire\s*\((?!\s*(?:'[^'\"+]*'|\"[^'\"+]*\")\s*\))"
+)
+
+
+def starts_programs(code: str) -> bool:
+    """Whether code in another language may start programs, whose names need not stand in it."""
+    return bool(_STARTS.search(code))
 
 
 @lru_cache(maxsize=1024)
@@ -217,6 +232,8 @@ def dangerous_option(words: Words) -> str | None:
         if _before_command(words, index) and text.partition("=")[0] in spec.get("before_command", ()):
             return text
         if any(piece in text.casefold() for piece in spec.get("contains", ())):
+            return text
+        if "matching" in spec and re.fullmatch(spec["matching"], text):
             return text
     return _launcher(words)
 

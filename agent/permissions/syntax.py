@@ -6,7 +6,7 @@ from __future__ import annotations
 # fmt: off
 PLAIN = frozenset({
     "program", "list", "pipeline", "command", "command_name", "word", "number", "string", "string_content",
-    "raw_string", "ansi_c_string", "concatenation", "redirected_statement", "file_redirect", "file_descriptor",
+    "raw_string", "concatenation", "redirected_statement", "file_redirect", "file_descriptor",
     "heredoc_redirect", "heredoc_start", "heredoc_body", "heredoc_content", "heredoc_end",
     "herestring_redirect", "negated_command", "comment", "subshell", "compound_statement", "if_statement",
     "elif_clause", "else_clause", "variable_assignment", "variable_name", "command_substitution",
@@ -21,6 +21,7 @@ OTHER = {
     "brace_expression": "a brace expansion",
     "process_substitution": "a process substitution",
     "translated_string": "a translated string",
+    "ansi_c_string": "an escaped string",
     "for_statement": "a loop",
     "c_style_for_statement": "a loop",
     "while_statement": "a loop",

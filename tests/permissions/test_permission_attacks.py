@@ -36,6 +36,33 @@ def test_a_rule_for_a_program_does_not_cover_what_the_program_can_be_made_to_run
         assert _not_asked(commands, {"allow": [f"Bash({program}:*)"]}, tmp_path) == []
 
 
+def test_a_rule_for_a_program_ends_at_the_working_directories(tmp_path: Path) -> None:
+    for program, commands in ATTACKS["outside"].items():
+        assert _not_asked(commands, {"allow": [f"Bash({program}:*)"]}, tmp_path) == []
+    for program, commands in ATTACKS["inside"].items():
+        assert _not_asked(commands, {"allow": [f"Bash({program}:*)"]}, tmp_path) == commands
+
+
+def test_a_rule_that_spells_the_place_covers_it(tmp_path: Path) -> None:
+    commands = ["make -C /opt/x test", "curl https://a.test/x"]
+    assert (
+        _not_asked(commands, {"allow": ["Bash(make -C /opt/x:*)", "Bash(curl https://a.test/x:*)"]}, tmp_path)
+        == commands
+    )
+    assert _not_asked(["make -C /opt/x -C /opt/y"], {"allow": ["Bash(make -C /opt/x:*)"]}, tmp_path) == []
+    assert (
+        _not_asked(["curl https://a.test/x https://b.test"], {"allow": ["Bash(curl https://a.test/x:*)"]}, tmp_path)
+        == []
+    )
+
+
+def test_a_link_out_of_the_project_is_outside(tmp_path: Path) -> None:
+    (tmp_path / "space" / "proj").mkdir(parents=True)
+    (tmp_path / "space" / "proj" / "vendor").symlink_to(tmp_path)
+    rules = {"allow": ["Bash(make:*)", "Bash(tar:*)"]}
+    assert _not_asked(["make -C vendor", "tar -xf a.tar -C vendor"], rules, tmp_path) == []
+
+
 def test_nothing_that_reads_secrets_writes_or_runs_code_passes_without_a_rule(tmp_path: Path) -> None:
     assert len(ATTACKS["bare"]) > 150
     assert _not_asked(ATTACKS["bare"], {}, tmp_path) == []
@@ -62,6 +89,8 @@ def test_a_name_in_a_text_is_not_a_command(tmp_path: Path) -> None:
         "echo curl | wc -c",
         "which curl",
         "git commit -m 'drop curl'",
+        "python3 -c 'import json,sys; print(json.load(sys.stdin)[0])'",
+        "node -e 'console.log(require(\"./package.json\").version)'",
     ]
     rules = {"allow": ["Bash"], "deny": ["Bash(curl:*)"]}
     assert _not_asked(commands, rules, tmp_path) == commands
