@@ -177,7 +177,10 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
     if stop == "refusal":
         details = message.get("stop_details") or {}
         reason = details.get("explanation") or "The model declined to answer."
-        return Finish(_finish(talk, started, Refused, by="model", reason=reason, category=details.get("category")))
+        outcome = _finish(
+            talk, started, Refused, by="model", reason=reason, category=details.get("category"), stop_reason=stop
+        )
+        return Finish(outcome)
     if stop in {"max_tokens", "model_context_window_exceeded"}:
         return _cut(talk, content, str(stop))
     if stop == "pause_turn":
@@ -190,10 +193,10 @@ async def _turn(talk: Conversation, started: float) -> Again | Finish:
         if talk.answer is not None and talk.answer.attempted(content):
             return await _answered(talk, started, talk.answer, stop)
         return Again()
-    if stop in {"end_turn", "stop_sequence"}:
+    if stop in {"end_turn", "stop_sequence", "tool_use"}:
         return await _ended(talk, started, content, stop)
     reason = f"The model stopped for a reason this version does not know: {stop!r}."
-    return Finish(_finish(talk, started, Failed, kind="unknown", reason=reason))
+    return Finish(_finish(talk, started, Failed, kind="unknown", reason=reason, stop_reason=stop))
 
 
 def _cut(talk: Conversation, content: Sequence[Json], stop: str) -> Again:

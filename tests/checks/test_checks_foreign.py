@@ -128,3 +128,14 @@ def test_a_unit_without_tests_does_not_wait_for_those_of_another(tmp_path: Path)
     assert "workflow/order" not in rules(tmp_path, {".github/workflows/ci.yml": text}, kinds=["workflow"])
     text = text.replace("    needs: test-web\n", "")
     assert "workflow/order" in rules(tmp_path, {".github/workflows/ci.yml": text}, kinds=["workflow"])
+
+
+def test_a_service_is_compared_with_the_image_that_it_builds(tmp_path: Path) -> None:
+    files = {
+        "front/Dockerfile": "FROM node:24\nEXPOSE 3000\n",
+        "back/Dockerfile": "FROM python:3.13\n",
+        "compose.yaml": "services:\n  api:\n    build: back\n    ports: ['127.0.0.1:8000:8000']\n",
+    }
+    assert "consistency/port" not in rules(tmp_path, files, kinds=["consistency"])
+    wrong = {"compose.yaml": files["compose.yaml"].replace("back", "./front/")}
+    assert "consistency/port" in rules(tmp_path, wrong, kinds=["consistency"])

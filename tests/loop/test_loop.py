@@ -206,6 +206,7 @@ async def test_a_refusal_is_its_own_outcome_and_leaves_no_trace_in_history(tmp_p
     events, result = await events_and_result(agent(tmp_path, model))
     assert isinstance(result, Refused)
     assert (result.by, result.category, result.reason) == ("model", "cyber", "It looks like an attack.")
+    assert result.stop_reason == "refusal"
     messages = [to_json(event)["message"] for event in events if event.type == "message_added"]
     assert [message["role"] for message in messages] == ["user"]
 
@@ -215,6 +216,12 @@ async def test_an_unknown_stop_reason_stops_the_run_and_is_named(tmp_path: Path,
     result = await agent(tmp_path, ScriptedModel([Turn(["x"], stop_reason=reason)])).run("go")
     assert isinstance(result, Failed)
     assert reason in result.reason
+    assert result.stop_reason == reason
+
+
+async def test_an_answer_that_announces_a_call_and_makes_none_is_taken_as_it_is(tmp_path: Path) -> None:
+    result = await agent(tmp_path, ScriptedModel([Turn(["Done."], stop_reason="tool_use")])).run("go")
+    assert isinstance(result, Completed)
 
 
 async def test_a_full_context_window_is_said(tmp_path: Path) -> None:

@@ -145,3 +145,23 @@ def test_the_whole_of_a_sample_is_stable_when_written_twice(sample: Any) -> None
         text = sample.render(plan, artifact)
         first = merge(None, text, artifact.path, artifact.kind)
         assert merge(first.text, text, artifact.path, artifact.kind).status == "unchanged", artifact.path
+
+
+BOTH = "services:\n  backend:\n    build:\n      context: ./backend\n    ports: ['127.0.0.1:8000:8000']\n"
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        pytest.param("services:\n  api:\n    build: backend\n    ports: ['9000:8000']\n", id="the same code"),
+        pytest.param("services:\n  other:\n    image: x:1\n    ports: [{target: 80, published: 8000}]\n", id="port"),
+        pytest.param("services:\n  store:\n    image: docker.io/library/postgres:15\n", id="the same store"),
+    ],
+)
+def test_what_runs_already_under_another_name_is_not_added_again(theirs: str) -> None:
+    assert merge(theirs, BOTH + NEW.removeprefix("services:\n"), "compose.yaml", "compose").status == "conflict"
+
+
+def test_a_worker_of_the_same_code_is_no_second_copy() -> None:
+    worker = "services:\n  worker:\n    build: ./backend\n    command: work\n"
+    assert merge(worker, BOTH, "compose.yaml", "compose").status == "updated"

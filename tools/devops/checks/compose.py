@@ -13,6 +13,7 @@ from tools.devops.checks.linters import yamllint
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import vendored
 from tools.devops.checks.tree import base_name, folder_of, join
+from tools.devops.composition import build_context
 from tools.devops.types import Finding, Severity
 
 _SPEC = "docs.docker.com/reference/compose-file"
@@ -198,18 +199,23 @@ def _image(document: Document, name: str, service: dict[str, Any]) -> Iterator[F
 
 def _build(subject: Subject, document: Document, name: str, service: dict[str, Any]) -> Iterator[Finding]:
     build = service.get("build")
-    if not build:
+    context = build_context(service)
+    if context is None or "$" in context or ":/" in context or mapping(build).get("dockerfile_inline"):
         return
-    context = str(build if isinstance(build, str) else mapping(build).get("context", "."))
-    if "$" in context or "://" in context or mapping(build).get("dockerfile_inline"):
-        return
-    folder = join(folder_of(document.file), context)
-    wanted = join(folder, str(mapping(build).get("dockerfile", "Dockerfile"))) if folder else None
+    wanted = dockerfile_of(document, service)
     if wanted is None or (
         wanted not in subject.tree and wanted.replace("Dockerfile", "Containerfile") not in subject.tree
     ):
         line = document.line("services", name, "build")
         yield RULES.at("build", document.file, line, f"{name} builds {context[:60]}, where there is no Dockerfile.")
+
+
+def dockerfile_of(document: Document, service: object) -> str | None:
+    """Path of the Dockerfile that the service is built from; None without one inside the project."""
+    context = build_context(service)
+    folder = join(folder_of(document.file), context) if context else None
+    named = mapping(mapping(service).get("build")).get("dockerfile", "Dockerfile")
+    return join(folder, str(named)) if folder else None
 
 
 def _variables(subject: Subject, document: Document) -> Iterator[Finding]:

@@ -98,7 +98,9 @@ def _ports(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
     (source, port) = next(iter(defaults.items()))
     for document in compose_documents(subject):
         for name, value in mapping(mapping(document.value).get("services")).items():
-            for index, item in enumerate(sequence(mapping(value).get("ports")) if "build" in mapping(value) else []):
+            if compose.dockerfile_of(document, value) != source:
+                continue
+            for index, item in enumerate(sequence(mapping(value).get("ports"))):
                 target = str(mapping(item).get("target", "") if isinstance(item, dict) else str(item).split(":")[-1])
                 if target.split("/", maxsplit=1)[0].isdigit() and target.split("/", maxsplit=1)[0] not in (
                     port,
