@@ -30,7 +30,7 @@ def build_context(service: Any) -> str | None:
 
 
 def _marks(service: Any) -> set[tuple[str, str]]:
-    """What only one service of a file can be: the image of a store, a published port, the server built from a folder."""
+    """What one service of a file has to itself: a store's image, a published port, the server built from a folder."""
     if not isinstance(service, Mapping):
         return set()
     ports = _published(service.get("ports"))

@@ -96,20 +96,7 @@ def _ports(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
     if len(defaults) != 1:
         return  # with several images, which manifest belongs to which image is not certain
     (source, port) = next(iter(defaults.items()))
-    for document in compose_documents(subject):
-        for name, value in mapping(mapping(document.value).get("services")).items():
-            if compose.dockerfile_of(document, value) != source:
-                continue
-            for index, item in enumerate(sequence(mapping(value).get("ports"))):
-                target = str(mapping(item).get("target", "") if isinstance(item, dict) else str(item).split(":")[-1])
-                if target.split("/", maxsplit=1)[0].isdigit() and target.split("/", maxsplit=1)[0] not in (
-                    port,
-                    _own_port(value),
-                ):
-                    line = document.line("services", name, "ports", index)
-                    yield RULES.at(
-                        "port", document.file, line, f"{name} maps port {target}; {source} listens on {port}."
-                    )
+    yield from _mapped_ports(subject, source, port)
     for item in kubernetes_objects(subject):
         for container, line in item.containers() if item.kind in ("Deployment", "StatefulSet") else ():
             if compose.BACKING.search(str(container.get("image", ""))):
@@ -118,6 +105,21 @@ def _ports(subject: Subject, claims: list[Claim]) -> Iterator[Finding]:
             if ports and not ports & {port, _own_port(container)}:
                 message = f"containerPort {', '.join(sorted(ports))}; {source} listens on {port}."
                 yield RULES.at("port", item.file, line, message)
+
+
+def _mapped_ports(subject: Subject, source: str, port: str) -> Iterator[Finding]:
+    """Compose services built from the Dockerfile `source` that map another port than the one it listens on."""
+    for document in compose_documents(subject):
+        for name, value in mapping(mapping(document.value).get("services")).items():
+            if compose.dockerfile_of(document, value) != source:
+                continue
+            for index, item in enumerate(sequence(mapping(value).get("ports"))):
+                mapped = str(mapping(item).get("target", "") if isinstance(item, dict) else str(item).split(":")[-1])
+                target = mapped.split("/", maxsplit=1)[0]
+                if target.isdigit() and target not in (port, _own_port(value)):
+                    line = document.line("services", name, "ports", index)
+                    message = f"{name} maps port {target}; {source} listens on {port}."
+                    yield RULES.at("port", document.file, line, message)
 
 
 def _own_port(service: object) -> str:
