@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from agent.knowledge.definition import AgentDefinition
 from agent.knowledge.names import resolve_agent_name
@@ -21,17 +21,65 @@ def _data() -> Mapping[str, Any]:
 
 def pick_sibling(task: str, agents: Iterable[str] | None = None) -> str | None:
     """The sibling a task belongs to by the persona's rules, among `agents` (all without it); None when none fits."""
-    text = task.casefold()
-    scores = {name: _weight(text, words) for name, words in _data()["matters"].items()}
-    allowed = {name: score for name, score in scores.items() if score and (agents is None or name in set(agents))}
-    return max(allowed, key=lambda name: allowed[name], default=None)
+    text = task[:_READ].casefold()
+    scores = {
+        name: (_weight(text, matters), _weight(text, fields))
+        for name, (matters, fields) in _table().items()
+        if agents is None or name in set(agents)
+    }
+    best = max(scores, key=lambda name: scores[name], default=None)
+    if best is None or not any(scores[best]) or (not scores[best][0] and _weight(text, _own())):
+        return None
+    return best
 
 
-def _weight(text: str, words: Mapping[str, Iterable[str]]) -> int:
-    """The length of all phrases found. English ones are whole words, Korean ones take endings."""
-    english = (p for p in words["en"] if re.search(rf"(?<![a-z0-9]){re.escape(p)}(?![a-z0-9])", text))
-    korean = (p for p in words["ko"] if p in text)
-    return sum(map(len, english)) + sum(3 * len(p) for p in korean)
+_READ = 10_000  # characters of a task in which its subject is looked for
+_Phrases: TypeAlias = Sequence[tuple[re.Pattern[str], int]]
+
+
+@cache
+def _table() -> Mapping[str, tuple[_Phrases, _Phrases]]:
+    """By sibling: the words of its matters, and those of its field."""
+    return {
+        name: (_phrases([*words["en"], *words["ko"]]), _phrases(words["field"]))
+        for name, words in _data()["matters"].items()
+    }
+
+
+@cache
+def _own() -> _Phrases:
+    return _phrases(_data()["own"])
+
+
+def _weight(text: str, phrases: _Phrases) -> int:
+    """The weight of all phrases found."""
+    return sum(weight for pattern, weight in phrases if pattern.search(text))
+
+
+def _phrases(written: Iterable[str]) -> _Phrases:
+    """Each phrase as a pattern with its weight: its length, a Korean syllable counting for three letters."""
+    return [(_pattern(p.casefold()), sum(3 if _HANGUL.match(c) else c.isalnum() for c in p)) for p in written]
+
+
+_HANGUL = re.compile("[가-힣]")
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    korean = _HANGUL.search(phrase)
+    between = r"[가-힣]{0,2}\s*" if korean else r"[\s/_-]+"
+    gap = r".{0,12}?" if korean else r"\W+(?:\w+\W+){0,3}?"
+    ending = "" if korean else r"(?:s|es|ing|ed)?"
+    parts: list[str] = []
+    joint = ""
+    for word in phrase.split():
+        if word == "..":
+            joint = gap
+            continue
+        spelled = re.escape(word.rstrip("*")).replace(r"\-", r"[\s/_-]*")
+        parts.append(joint + spelled + (r"\S*" if word.endswith("*") else ending))
+        joint = between
+    bounds = ("", "") if korean else (r"(?<![^\W가-힣])", r"(?![^\W가-힣])")
+    return re.compile(f"{bounds[0]}{''.join(parts)}{bounds[1]}")
 
 
 def is_elsewhere(name: str) -> bool:
