@@ -130,6 +130,7 @@ def test_node_application(name: str, make: Make, services: Services, node_module
         check_all(running, app, services)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("example", "unit"), [("repair-api", "."), ("clinic-queue", "backend")])
 def test_bundled_python_example(
     example: str, unit: str, tmp_path: Path, services: Services, python_programs: Path

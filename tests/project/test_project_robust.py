@@ -129,6 +129,7 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.lists(PIECES, max_size=12).map("".join), st.text(max_size=80), st.binary(max_size=80))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.tuples(st.sampled_from(FOLDERS), st.sampled_from(NAMES)), TEXTS, max_size=12))
 def test_any_files_make_a_project(files: Mapping[tuple[str, str], str | bytes]) -> None:
@@ -155,6 +156,7 @@ def _is_printable(value: Any) -> bool:
 DEEP = 60_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "filler", ["\n", " ", "a ", "'", "${A"], ids=["lines", "blanks", "words", "quotes", "variables"]
 )
@@ -261,6 +263,7 @@ def test_odd_names_are_left_out(make: Make) -> None:
     assert any("unprintable" in note for note in project.notes)
 
 
+@pytest.mark.slow
 def test_a_large_tree_is_scanned_quickly(tmp_path: Path) -> None:
     """10,000 files in 100 packages; the caps are said in the notes."""
     for package in range(100):

@@ -15,8 +15,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ("repair-api", "clinic-queue", "trail-atlas")
+REPAIR_THEN_ALL = (EXAMPLES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in EXAMPLES[1:]))
+"""Parameters: one example in the default suite, the others in the slow one."""
 _NOT_OURS = shutil.ignore_patterns("node_modules", ".venv", "__pycache__", ".next", ".pytest_cache", ".*_cache", ".env")
 
 Json = dict[str, Any]

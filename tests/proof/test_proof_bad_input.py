@@ -150,6 +150,7 @@ def test_a_disk_that_fills_up_leaves_no_half_written_file(left: int, program: Pr
         assert digest in (before.get(path), expected.get(path)), f"{path} is half-written"
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.needs("unshare")
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ SOON = {"retry-after-ms": "1"}
         pytest.param(http_error(429, "slow down", headers=SOON), "rate_limit", 10, id="429"),
         pytest.param(http_error(429, "limit reached"), "spend_limit", 1, id="429 for good", marks=slow),
         pytest.param(http_error(500, "internal", headers=SOON), "server", 10, id="500", marks=slow),
-        pytest.param(http_error(529, "overloaded", headers=SOON), "overloaded", 10, id="529"),
+        pytest.param(http_error(529, "overloaded", headers=SOON), "overloaded", 10, id="529", marks=slow),
         pytest.param(
             HttpError(502, b"<html>bad gateway</html>", SOON), "server", 10, id="502 from a proxy", marks=slow
         ),
@@ -240,6 +241,7 @@ def test_the_playbook_needs_no_network(program: Program, tmp_path: Path) -> None
     Program(program.home, prefix=("unshare", "-n")).run(project, "--yes").expect(0)
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.needs("unshare")
 def test_without_a_network_each_retry_is_told_and_ctrl_c_ends_it(program: Program, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.projects import EXAMPLES, Finished
+from tests.proof.projects import REPAIR_THEN_ALL, Finished
 
 
 def run(*command: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -109,7 +109,7 @@ LINTERS: dict[str, tuple[str, Callable[[Path, Sequence[Path]], list[str]], str, 
 """Linter -> the files it reads, how it is asked, and a bad file it must catch."""
 
 
-@pytest.fixture(params=EXAMPLES)
+@pytest.fixture(params=REPAIR_THEN_ALL)
 def project(request: pytest.FixtureRequest, finished_examples: Callable[[str], Finished]) -> Path:
     finished = finished_examples(request.param)
     finished.outcome.expect(0)

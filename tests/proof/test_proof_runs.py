@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.projects import EXAMPLES, Finished, Program, changed, copy_example, tree
+from tests.proof.projects import REPAIR_THEN_ALL, Finished, Program, changed, copy_example, tree
 
 ALL_STEPS = range(1, 9)
 
 
-@pytest.fixture(params=EXAMPLES)
+@pytest.fixture(params=REPAIR_THEN_ALL)
 def finished(request: pytest.FixtureRequest, finished_examples: Callable[[str], Finished]) -> Finished:
     return finished_examples(request.param)
 

@@ -15,7 +15,7 @@ from agent.models.playbook import Playbook
 from agent.models.port import Request
 from agent.models.stream import MessageBuilder
 from agent.testing import FakeMessagesServer, Fault, HttpError, Turn, http_error
-from tests.proof.projects import Program, copy_example, tree
+from tests.proof.projects import EXAMPLES, Program, copy_example, tree
 
 Json = dict[str, Any]
 
@@ -52,9 +52,8 @@ def twins(example: str, place: Path) -> tuple[Path, Path]:
     return copy_example(example, place / "ours"), copy_example(example, place / "theirs")
 
 
-@pytest.mark.parametrize(
-    "example", ["trail-atlas", *(pytest.param(name, marks=slow) for name in ("repair-api", "clinic-queue"))]
-)
+@slow
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_tool_calls_over_the_wire_give_the_same_files_as_the_playbook(
     example: str, program: Program, tmp_path: Path
 ) -> None:

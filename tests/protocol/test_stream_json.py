@@ -43,6 +43,7 @@ def test_one_turn_has_init_messages_and_one_result(start: Any, served: Any) -> N
     assert not (Path(init["cwd"]).parent / "stderr").read_text()
 
 
+@pytest.mark.slow
 def test_without_frames_the_prompt_is_an_argument_or_stdin(start: Any, served: Any) -> None:
     server = served(["Hello.", "Hello again."])
     program = start(server, "--model", "claude-sonnet-5-5", "-p", "Hi there", frames=False)
@@ -165,6 +166,7 @@ def test_a_permission_nobody_can_give_any_more_is_denied(start: Any, served: Any
     assert not (project / "x").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [{}, {"behavior": "perhaps"}, {"behavior": "allow", "updatedInput": "rm"}])
 def test_an_answer_that_says_nothing_denies(start: Any, served: Any, project: Path, answer: dict[str, Any]) -> None:
     server = served([[call("Bash", command="touch x")], "I could not."])
@@ -176,6 +178,7 @@ def test_an_answer_that_says_nothing_denies(start: Any, served: Any, project: Pa
     assert not (project / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_mode_locked_at_start_stays_locked(start: Any) -> None:
     locked = start(None, "--model=playbook")
     assert "locked" in locked.control("set_permission_mode", mode="bypassPermissions")["error"]
@@ -183,6 +186,7 @@ def test_a_mode_locked_at_start_stays_locked(start: Any) -> None:
     assert free.control("set_permission_mode", mode="bypassPermissions")["subtype"] == "success"
 
 
+@pytest.mark.slow
 def test_a_prompt_tool_answers_in_the_hosts_place(start: Any, served: Any, project: Path) -> None:
     """The tool lives in an in-process server, spoken to in JSON-RPC."""
     server = served([[call("Bash", command="touch x")], "Done."])
@@ -211,6 +215,7 @@ def test_a_prompt_tool_answers_in_the_hosts_place(start: Any, served: Any, proje
     assert [name for name in init["tools"] if name.startswith("mcp__desk")] == ["mcp__desk__approve"]
 
 
+@pytest.mark.slow
 def test_a_missing_prompt_tool_is_told_with_those_there_are(start: Any) -> None:
     program = start(None, "--model=playbook", "--permission-prompt-tool", "mcp__a__b")
     program.user("Hello")
@@ -218,6 +223,7 @@ def test_a_missing_prompt_tool_is_told_with_those_there_are(start: Any) -> None:
     assert program.finish() == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_turn_with_its_result(
     start: Any, served: Any, project: Path, number: signal.Signals, code: int
@@ -318,6 +324,7 @@ def test_an_input_too_long_to_be_shown_is_not_approved(start: Any, served: Any, 
     assert not (project / "new.txt").exists()
 
 
+@pytest.mark.slow
 def test_secrets_of_the_environment_are_not_shown(start: Any, served: Any) -> None:
     server = served([[call("Bash", command="echo the-key-$((1)) && cat secret.txt")], "It is hunter2-hunter2."])
     program = start(server, "--model=claude-sonnet-5-5", env={"DB_PASSWORD": "hunter2-hunter2"})
@@ -352,6 +359,7 @@ def test_a_host_that_is_gone_ends_the_process(launcher: Path, project: Path) -> 
     assert done.stderr == b""
 
 
+@pytest.mark.slow
 def test_clear_begins_a_new_conversation(start: Any, served: Any) -> None:
     server = served(["One.", "Two."])
     program = start(server, "--model=claude-sonnet-5-5")
@@ -383,6 +391,7 @@ def test_questions_nobody_can_answer_are_the_result(start: Any, served: Any) -> 
 # --- settings and what else is found ---
 
 
+@pytest.mark.slow
 def test_settings_passed_on_the_command_line_count(start: Any, served: Any, project: Path) -> None:
     settings = json.dumps({"permissions": {"deny": ["Bash(touch *)"]}, "model": "claude-haiku-5-5"})
     server = served([[call("Bash", command="touch x")], "Denied."])
@@ -393,6 +402,7 @@ def test_settings_passed_on_the_command_line_count(start: Any, served: Any, proj
     assert server.requests[0].body["model"] == "claude-haiku-5-5"
 
 
+@pytest.mark.slow
 def test_a_host_that_names_sources_vouches_for_the_project(start: Any, served: Any, project: Path) -> None:
     (project / ".claude" / "agents").mkdir(parents=True)
     (project / ".claude" / "agents" / "pilot.md").write_text("---\nname: pilot\ndescription: Flies\n---\nYou fly.\n")
@@ -412,6 +422,7 @@ def test_a_host_that_names_sources_vouches_for_the_project(start: Any, served: A
     assert seen["pilot"]["agent"] == "pilot"
 
 
+@pytest.mark.slow
 def test_further_directories_are_worked_in(start: Any, served: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -422,6 +433,7 @@ def test_further_directories_are_worked_in(start: Any, served: Any, tmp_path: Pa
     assert (other / "a.txt").read_text() == "a"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
@@ -452,6 +464,7 @@ def test_a_file_read_in_one_turn_may_be_edited_in_the_next(start: Any, served: A
     assert path.read_text() == "two\n"
 
 
+@pytest.mark.slow
 def test_hooks_on_a_session_run_once_however_many_turns(start: Any, served: Any, project: Path) -> None:
     log = project / "log"
     hook = [{"hooks": [{"type": "command", "command": f"cat >> {log}; echo >> {log}"}]}]
@@ -509,6 +522,7 @@ def test_a_schema_that_is_none_is_refused_before_anything_runs(start: Any) -> No
     assert "objekt" in program.control("initialize", jsonSchema={"type": "objekt"})["error"]
 
 
+@pytest.mark.slow
 def test_compact_by_command_is_announced_and_the_conversation_goes_on(start: Any, served: Any) -> None:
     server = served(["Noted.", [call("Read", file_path="x")], "The region is Seoul.", "Seoul."])
     program = start(server, "--model=claude-haiku-4-5")

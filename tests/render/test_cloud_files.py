@@ -69,6 +69,7 @@ def steps(body: Any) -> list[str]:
     return [step["name"] for step in body["steps"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLOUDS)
 def test_every_gate_passes_on_what_is_written(samples: dict[str, Any], name: str, tmp_path: Path) -> None:
     sample = samples[name]

@@ -116,6 +116,7 @@ def test_compose_files_fit_the_specification(sample: Any) -> None:
             assert f"{variable}=" in example
 
 
+@pytest.mark.slow
 def test_workflows_are_clean_for_three_linters(sample: Any, tmp_path: Path) -> None:
     files = sample.files("workflow")
     put(tmp_path, files)
@@ -185,6 +186,7 @@ def test_no_deploy_names_one_environment_where_it_serves_three(sample: Any) -> N
             assert stages == ["prod", "staging", "dev", "prod", "dev", "prod"]
 
 
+@pytest.mark.slow
 def test_kubernetes_objects_are_strictly_valid(sample: Any) -> None:
     import kubernetes_validate
 
@@ -287,6 +289,7 @@ def test_vercel_and_netlify_files_hold_known_keys(sample: Any) -> None:
         assert "startCommand" not in data["deploy"]
 
 
+@pytest.mark.slow
 def test_yaml_files_have_no_duplicate_keys_or_bad_layout(sample: Any, tmp_path: Path) -> None:
     files = {p: t for p, t in sample.files().items() if p.endswith((".yaml", ".yml"))}
     put(tmp_path, files)

@@ -312,6 +312,7 @@ def test_very_many_files_are_bounded(world: World, monkeypatch: pytest.MonkeyPat
     assert sum("More than 20 files" in str(problem) for problem in found.problems) == 2
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     header=st.text(max_size=200) | st.binary(max_size=100).map(lambda b: b.decode("latin-1")),
@@ -344,6 +345,7 @@ VALUE = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(fields=st.dictionaries(FIELD, VALUE, max_size=6), named=st.booleans())
 def test_no_field_of_any_type_breaks_the_catalogue(world: World, fields: dict[str, Any], named: bool) -> None:

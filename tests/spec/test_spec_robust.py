@@ -66,6 +66,7 @@ def _spec(text: str) -> Spec:
         return read_spec(Path(name))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(texts)
 def test_any_text_is_read_and_evidence_is_true(text: str) -> None:
@@ -132,6 +133,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_text_is_read_in_bounded_time(text: str) -> None:
     started = time.process_time()
@@ -139,6 +141,7 @@ def test_hostile_text_is_read_in_bounded_time(text: str) -> None:
     assert time.process_time() - started < 10
 
 
+@pytest.mark.slow
 def test_a_large_ordinary_spec_is_read_quickly() -> None:
     section = (
         "## Requirements {n}\n- REQ-A-{n}: WHEN an order arrives, the system shall store it in PostgreSQL 16 and "
