@@ -11,78 +11,29 @@ run.result
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from agent.askers import Headless
-from agent.assembly import Setup, release, result_json
-from agent.budget import Limits
+from agent.assembly.configuration import Configuration
+from agent.assembly.setup import Setup
 from agent.conversation import Conversation
 from agent.events import Event
-from agent.knowledge.definition import AgentDefinition, load_persona
 from agent.loop import compact_now, drive
-from agent.models.port import Model
-from agent.result import Failed, Interrupted, Result
+from agent.result import Failed, Interrupted, Result, result_json
 from agent.said import Said, checked
 from agent.session.journal import SessionError
 from agent.session.opening import Opening
-from tools.ports import Asker, DelegationResult
-from tools.tool import Tool
+from tools.ports import DelegationResult
 
 if TYPE_CHECKING:
-    from agent.hooks import Handler
-    from agent.knowledge.skills import Skill
-    from agent.mcp import Servers
-    from agent.permissions import Mode, Rules
-    from agent.session.sitting import Sitting
-    from agent.turn.structured import Shape
     from agent.workflow.run import WorkflowRun
 
 
-@dataclass(kw_only=True)
-class Agent:
-    """A configured agent: who it is, which model drives it, what it may use and who answers for it.
+__all__ = ["Agent", "Run", "result_json", "run", "run_sync", "stream"]
 
-    `model` is a `Model`, or a name: `auto` (Claude when a key is set, else the playbook), `playbook`, a model id.
-    `tools` replaces the built-in ones; those named by the definition are offered. `rules` and `mode` are permissions.
-    `hooks` run at their events. `sandbox` confines shell commands where the system can, and says so where it cannot.
-    `skills` are those of project and user, found and trusted by the caller, beside the built-in packs; `instructions`
-    are further texts for the system prompt (CLAUDE.md and the like); `directories` are further working directories;
-    `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them. `siblings` says
-    whether delegation starts agents here or leaves the run as typed requests, as it must when this run was itself
-    spawned; `agents` are those besides the built-in ones, trusted ones only. `sitting` is kept by a surface whose
-    session lasts for several runs. `output` is a JSON Schema or a pydantic class: the run then completes with a
-    `structured_output` that fits it, or does not complete. `readers` see every event as it happens, beside those the
-    environment asks for; they may not block. `transcripts` also writes sessions in Claude Code's layout; `store` is
-    where journals are kept, by default the user's own place.
-    """
 
-    cwd: str | os.PathLike[str] = "."
-    model: Model | str = "auto"
-    definition: AgentDefinition = field(default_factory=load_persona)
-    tools: Sequence[Tool] | None = None
-    rules: Rules | None = None
-    mode: Mode = "default"
-    limits: Limits = field(default_factory=Limits)
-    asker: Asker = field(default_factory=Headless)
-    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    hooks: Sequence[Handler] = ()
-    sandbox: bool = True
-    servers: Servers | None = None
-    skills: Mapping[str, Skill] = field(default_factory=dict)
-    instructions: Sequence[str] = ()
-    directories: Sequence[Path] = ()
-    notices: Sequence[str] = ()
-    siblings: Literal["start", "request"] = "start"
-    agents: Mapping[str, AgentDefinition] = field(default_factory=dict)
-    sitting: Sitting | None = None
-    output: Shape | None = None
-    readers: Sequence[Callable[[Event], None]] = ()
-    transcripts: bool = False
-    store: Path | None = None
+class Agent(Configuration):
+    """A configured agent that can be started; its fields are those of `Configuration`."""
 
     def start(
         self,
@@ -176,16 +127,13 @@ class Run:
             try:
                 result = await self._work(talk)
             finally:
-                await release(talk, setup.sitting)
+                await setup.release(talk)
             self._result = setup.conclude(result)
         except SessionError as error:
             self._result = Failed(session_id=setup.session_id, kind="storage", reason=str(error))
         except asyncio.CancelledError:
             self._result = Interrupted(session_id=setup.session_id)
         setup.finished(self._result)
-
-
-__all__ = ["Agent", "Run", "result_json", "run", "run_sync", "stream"]
 
 
 async def run(prompt: Said, **options: Any) -> Result:

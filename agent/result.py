@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from tools.plain import to_json
 from tools.ports import DelegationRequest, Question
 
 
@@ -151,3 +152,10 @@ def exit_code(result: Result) -> int:
     if isinstance(result, Failed) and result.kind == "gate":
         return 4
     return result.exit_code
+
+
+def result_json(result: Outcome) -> dict[str, Any]:
+    """A result as JSON-ready data, with its `status`."""
+    data = to_json(result)
+    assert isinstance(data, dict)  # noqa: S101 - a dataclass becomes a mapping
+    return {"status": result.status, **data}

@@ -13,12 +13,11 @@ from agent.api import Agent, Run
 from agent.events import Event, ModelEvent, RetryScheduled
 from agent.result import NeedsInput
 from agent.session.opening import Opening
-from agent.session.sitting import Sitting
 from agent.surfaces.configured import agent_of, ask_for_trust, closing
 from agent.surfaces.flags import Flags
 from agent.surfaces.progress import describe
 from agent.surfaces.run import summary
-from agent.surfaces.sessions import keep_sessions, opening_of, passing_store
+from agent.surfaces.sessions import opening_of, sessions_of
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
 from tools.text import clean
 
@@ -75,15 +74,11 @@ def chat(flags: Flags) -> int:
 
 
 async def _talk(agent: Agent, terminal: Terminal, flags: Flags) -> int:
-    passing = passing_store(flags)
-    keep_sessions(agent, passing)
-    agent.sitting = Sitting()
+    agent.sessions = sessions_of(flags)
     try:
         return await _converse(agent, terminal, opening_of(flags, agent.env), flags.prompt)
     finally:
-        await agent.sitting.end("prompt_input_exit")
-        if passing is not None:
-            passing.cleanup()
+        await agent.sessions.aclose("prompt_input_exit")
 
 
 async def _converse(agent: Agent, terminal: Terminal, opening: Opening, text: str | None) -> int:
@@ -100,8 +95,7 @@ async def _converse(agent: Agent, terminal: Terminal, opening: Opening, text: st
         if text == "/help":
             print(_HELP)
         elif text == "/clear":
-            if agent.sitting is not None:
-                await agent.sitting.end("clear")
+            await agent.sessions.end("clear")
             opening = Opening()
             print("A new conversation begins.")
         elif text and text.split()[0] == "/compact" and opening.resume is None:

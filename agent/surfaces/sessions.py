@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from agent.api import Agent
 from agent.session.listing import newest_session
 from agent.session.opening import Opening
+from agent.session.sessions import Sessions
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
 
@@ -53,12 +52,6 @@ def opening_of(flags: Flags, env: Mapping[str, str]) -> Opening:
     )
 
 
-def keep_sessions(agent: Agent, passing: tempfile.TemporaryDirectory[str] | None) -> None:
-    """Keep the agent's sessions with transcripts, or in the passing place alone."""
-    agent.transcripts = passing is None
-    agent.store = Path(passing.name) if passing is not None else None
-
-
-def passing_store(flags: Flags) -> tempfile.TemporaryDirectory[str] | None:
-    """With `--no-session-persistence` a place that is gone when the process ends; None where sessions are kept."""
-    return tempfile.TemporaryDirectory(prefix="expert-devops-") if flags.no_session_persistence else None
+def sessions_of(flags: Flags) -> Sessions:
+    """The sessions of a process: kept with transcripts, or gone when it ends with `--no-session-persistence`."""
+    return Sessions.passing() if flags.no_session_persistence else Sessions(transcripts=True, lasting=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.api import Agent
+from agent.assembly.tools import WORKFLOW_GRANTS
 from agent.budget import Limits
 from agent.delegation.setup import with_spawning
-from agent.grants import WORKFLOW_GRANTS
 from agent.hooks import Handler
 from agent.knowledge.definition import AgentDefinition, load_persona
 from agent.knowledge.names import select_tools, split_rule

@@ -15,6 +15,7 @@ from agent import Agent, Completed, PromptError
 from agent.hooks import callback_handler
 from agent.said import checked
 from agent.session.opening import Opening
+from agent.session.sessions import Sessions
 from agent.session.transcript import transcript_path
 from agent.testing import ScriptedModel
 from agent.turn.compaction import in_short
@@ -39,7 +40,7 @@ async def test_blocks_reach_the_model_and_survive_a_resume(tmp_path: Path) -> No
     env = {"CLAUDE_CONFIG_DIR": str(tmp_path / "claude")}
     model = ScriptedModel(["A dot.", "Still a dot."])
     hooks = [callback_handler("UserPromptSubmit", hook)]
-    agent = Agent(cwd=tmp_path, model=model, tools=[], env=env, hooks=hooks, transcripts=True)
+    agent = Agent(cwd=tmp_path, model=model, tools=[], env=env, hooks=hooks, sessions=Sessions(transcripts=True))
     first = await agent.run([IMAGE, TEXT])
     assert isinstance(first, Completed)
     await agent.run("And now?", resume=first.session_id)
@@ -55,8 +56,8 @@ async def test_blocks_reach_the_model_and_survive_a_resume(tmp_path: Path) -> No
     assert (added["isMeta"], added["message"]["content"]) == (True, [reminder])
 
     copy = ScriptedModel(["Fine."])
-    fork = Agent(cwd=tmp_path, model=copy, tools=[], env=env)
-    fork.store = tmp_path / "elsewhere"  # so that the transcript is all there is
+    elsewhere = Sessions(store=tmp_path / "elsewhere")  # so that the transcript is all there is
+    fork = Agent(cwd=tmp_path, model=copy, tools=[], env=env, sessions=elsewhere)
     run = fork.start("Go on.", opening=Opening(resume=first.session_id))
     async for _event in run:
         pass

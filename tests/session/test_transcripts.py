@@ -16,6 +16,7 @@ from agent.permissions import Rules
 from agent.result import Completed, Failed, Result
 from agent.session.journal import JOURNAL, SessionError, project_key, session_directory
 from agent.session.opening import Opening
+from agent.session.sessions import Sessions
 from agent.session.transcript import Transcript, read_transcript, transcript_path
 from agent.testing import ScriptedModel, Turn, call, thinking
 from tests.session.foreign import PARALLEL, SESSION, answered, entry, result, said, text, uid, write
@@ -41,7 +42,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 def make(cwd: Path, env: dict[str, str], script: Any, **more: Any) -> Agent:
     model = script if isinstance(script, ScriptedModel) else ScriptedModel(script)
     rules = Rules.parse(allow=["Echo"])
-    return Agent(cwd=cwd, model=model, tools=[echo], rules=rules, env=env, transcripts=True, **more)
+    return Agent(cwd=cwd, model=model, tools=[echo], rules=rules, env=env, sessions=Sessions(transcripts=True), **more)
 
 
 async def ended(agent: Agent, prompt: str, **opening: Any) -> Result:
@@ -82,7 +83,7 @@ async def test_a_run_leaves_a_transcript_whose_lines_are_linked(tmp_path: Path, 
 
 async def test_without_being_asked_for_there_is_none(tmp_path: Path, env: dict[str, str]) -> None:
     agent = make(tmp_path, env, ["Done."])
-    agent.transcripts = False
+    agent.sessions.transcripts = False
     await agent.run("Look.")
     assert not (tmp_path / "claude").exists()
 

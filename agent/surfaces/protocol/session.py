@@ -19,7 +19,6 @@ from agent.result import Completed, Failed, Interrupted, Result
 from agent.said import Said, checked, joined, text_of
 from agent.session.journal import new_session_id, session_directory
 from agent.session.opening import Opening
-from agent.session.sitting import Sitting
 from agent.surfaces.errors import USAGE, UsageProblem
 from agent.surfaces.errors import explain as explain_known
 from agent.surfaces.flags import Flags
@@ -30,7 +29,7 @@ from agent.surfaces.protocol.partial import Partial
 from agent.surfaces.protocol.printed import Printed
 from agent.surfaces.protocol.result import api_error, api_error_text, result_message, synthetic_answer
 from agent.surfaces.protocol.wire import Json, OutputLostError, Wire
-from agent.surfaces.sessions import is_uuid, keep_sessions, opening_of, passing_store
+from agent.surfaces.sessions import is_uuid, opening_of, sessions_of
 from tools.secrets import Redactor
 
 
@@ -42,7 +41,7 @@ class Session:
         self.host = Host(self.wire.send_whole)
         self.parts = Assembly(flags, env, self.host, current_call=self._current_call, interrupt=self.interrupt)
         self.parts.grants.changed = self._permissions_changed
-        self.sitting = Sitting()
+        self.sessions = sessions_of(flags)
         self.frames: deque[Json] = deque()
         self.session_id = ""
         self.started: RunStarted | None = None
@@ -55,7 +54,6 @@ class Session:
         self._held: list[Said] = []
         self._env = env
         self._opening: Opening | None = None
-        self._passing = passing_store(flags)
 
     @property
     def busy(self) -> bool:
@@ -113,8 +111,7 @@ class Session:
         if command == ("/clear", "", ""):
             return await self._clear()
         agent = await self.parts.ready()
-        agent.sitting = self.sitting
-        keep_sessions(agent, self._passing)
+        agent.sessions = self.sessions
         if self._stopped():
             return Interrupted(session_id=self._known_id())
         if command and command[0] == "/compact":
@@ -160,14 +157,12 @@ class Session:
 
     async def aclose(self) -> None:
         """The host has left: the session ends, connections are closed, servers stopped."""
-        await self.sitting.end("other")
+        await self.sessions.aclose("other")
         await self.parts.aclose()
-        if self._passing is not None:
-            self._passing.cleanup()
 
     async def _clear(self) -> Result:
         """`/clear`: the conversation stays as it is on disk, and a new one begins."""
-        await self.sitting.end("clear")
+        await self.sessions.end("clear")
         old, self.session_id, new = self._known_id(), "", new_session_id()
         self._opening = Opening(session_id=new)
         reset = {"type": "conversation_reset", "new_conversation_id": new, "trigger": "clear"}
@@ -224,8 +219,8 @@ class Session:
 
     def _spill_directory(self) -> Path:
         """Where texts too long for a line go: beside the session's journal."""
-        store = Path(self._passing.name) if self._passing is not None else None
-        directory = session_directory(Path(self.parts.flags.directory).resolve(), self._known_id(), store)
+        where = Path(self.parts.flags.directory).resolve()
+        directory = session_directory(where, self._known_id(), self.sessions.store)
         directory /= "tool-results"
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory

@@ -11,7 +11,7 @@ from agent import Agent
 from agent.hooks.config import read_hooks
 from agent.permissions import Rules
 from agent.result import Completed
-from agent.session.sitting import Sitting
+from agent.session.sessions import Sessions
 from agent.testing import ScriptedModel, call
 from tools.shell import bash
 
@@ -49,15 +49,15 @@ def logged(project: Path) -> list[tuple[str, str]]:
 async def test_hooks_on_a_session_run_once_for_all_its_turns(project: Path) -> None:
     model = ScriptedModel(["One.", [call("Bash", command="echo $STAGE")], "Two.", "Three."])
     running = make(project, [], **session_hooks(project))
-    running.model, running.sitting = model, Sitting()
+    running.model, running.sessions = model, Sessions(lasting=True)
     first = await running.run("one")
     await running.run("two", resume=first.session_id)
     assert logged(project) == [("SessionStart", "startup")]
     (result,) = model.requests[-1].messages[-1]["content"]
     assert "blue" in result["content"]  # what the start exported is still there
-    await running.sitting.end("clear")
+    await running.sessions.end("clear")
     await running.run("three")
-    await running.sitting.end("other")
+    await running.sessions.end("other")
     expected = [
         ("SessionStart", "startup"),
         ("SessionEnd", "clear"),
@@ -78,7 +78,7 @@ async def test_a_run_alone_begins_and_ends_its_session_itself(project: Path) -> 
 
 async def test_a_session_taken_up_in_a_new_process_begins_with_resume(project: Path) -> None:
     first = await make(project, ["One."]).run("one")
-    running = make(project, ["Two.", "Three."], **session_hooks(project), sitting=Sitting())
+    running = make(project, ["Two.", "Three."], **session_hooks(project), sessions=Sessions(lasting=True))
     for prompt in ("two", "three"):
         await running.run(prompt, resume=first.session_id)
     assert logged(project) == [("SessionStart", "resume")]

@@ -10,43 +10,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.askers import Headless, Recorded
+from agent.assembly.configuration import Configuration
+from agent.assembly.tools import Offer, offer
 from agent.budget import Ledger
 from agent.calls.runner import CallRunner
 from agent.calls.shelter import Confined
 from agent.calls.taint import tainted_by
 from agent.conversation import Conversation
-from agent.delegation.setup import Delegating, with_spawning
+from agent.delegation.setup import Delegating
 from agent.events import Event, Notice, RunFinished, RunStarted, StepChanged
-from agent.grants import PERSONA_GRANTS, WORKFLOW_GRANTS
-from agent.knowledge.definition import load_persona
-from agent.knowledge.names import select_tools
 from agent.knowledge.prompt import system_blocks, system_fragment, tool_definitions
 from agent.knowledge.skills import builtin_skill_root, choose_preloaded, find_skills
 from agent.models.choose import choose_model
-from agent.result import Outcome, Refused, Result, failed
+from agent.result import Refused, Result, failed, result_json
 from agent.said import Said, joined
 from agent.session import carried
 from agent.session.journal import JOURNAL, SessionError
-from agent.session.opening import Opening, open_session
+from agent.session.opening import Opened, Opening, open_session
 from agent.session.recording import Recording
 from agent.session.resume import Restored
 from agent.session.transcript import transcript_path
 from agent.telemetry.observers import Reader, observers
 from agent.workflow.written import work_of_session
-from tools.catalogue import builtin_tools
 from tools.github.settings import GitHubSettings
 from tools.paths import grant, only_readable
-from tools.plain import to_json
 from tools.ports import DelegationResult
 from tools.resources import data_root
 from tools.secrets import Redactor
-from tools.tool import Tool, ToolContext
+from tools.tool import ToolContext
 
 if TYPE_CHECKING:
-    from agent.api import Agent
     from agent.hooks import Hooks
+    from agent.knowledge.skills import Skill
     from agent.permissions import PermissionEngine
-    from agent.session.sitting import Sitting
     from agent.turn.structured import Answer
     from agent.workflow.run import WorkflowRun
 
@@ -56,16 +52,20 @@ _CI_FILES = (".github/workflows/**", ".github/dependabot.yml", ".env.example")
 
 
 class Setup:
-    """Puts one run together: session, journal, prefix, tools, permissions, workflow."""
+    """One run of a configured agent, from what it is asked to its last event.
+
+    `show` receives every event; `results` answer what the session had asked of others.
+    """
 
     def __init__(
         self,
-        agent: Agent,
+        agent: Configuration,
         workflow: WorkflowRun | None,
         show: Callable[[Event], None],
         results: Sequence[DelegationResult] = (),
     ) -> None:
         self._agent = agent
+        self._cwd = Path(agent.cwd).resolve()
         self._delegating = Delegating(
             who=agent.definition,
             agents=agent.agents,
@@ -78,14 +78,11 @@ class Setup:
         )
         self._workflow = workflow
         self._show = show
+        self._redactor = Redactor.from_environment(agent.env)
         self._recording: Recording | None = None
         self._answer = _owed(agent)
         self._readers: list[Reader] = [*agent.readers]
         self.session_id = ""
-
-    @property
-    def sitting(self) -> Sitting | None:
-        return self._agent.sitting
 
     def emit(self, event: Event) -> None:
         """Write first, then show: what a surface has seen is on disk."""
@@ -105,106 +102,116 @@ class Setup:
             await self._agent.servers.start()
 
     def conversation(self, prompt: Said, opening: Opening, prompt_id: str | None = None) -> Conversation:
+        """The conversation, its beginning recorded and told. Raises `SessionError`."""
         agent = self._agent
-        cwd = Path(agent.cwd).resolve()
-        opened = open_session(opening, cwd, agent.env, agent.store)
-        restored, directory = opened.restored, opened.directory
+        opened = open_session(opening, self._cwd, agent.env, agent.sessions.store)
         self.session_id = opened.session_id
-        prompt = self._delegating.with_answers(
-            prompt, directory if restored is not None and not opened.copied else None
-        )
-        redactor = Redactor.from_environment(agent.env)
-        transcript = transcript_path(cwd, self.session_id, agent.env) if agent.transcripts else None
-        self._recording = Recording(opened, cwd, redactor, transcript)
-        found, unobserved = observers(os.environ, redactor)
+        taken_up = opened.restored is not None and not opened.copied
+        prompt = self._delegating.with_answers(prompt, opened.directory if taken_up else None)
+        transcript = transcript_path(self._cwd, self.session_id, agent.env) if agent.sessions.transcripts else None
+        recording = self._recording = Recording(opened, self._cwd, self._redactor, transcript)
+        found, unobserved = observers(os.environ, self._redactor)
         self._readers += found
-        model = choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model
 
-        available = self._available()
-        tools, denied, warnings = self._tools(available)
+        offered = offer(agent, workflow=self._workflow is not None)
+        packs = find_skills([builtin_skill_root()])[0] | dict(agent.skills)
+        skills, missing = choose_preloaded(agent.definition.skills, packs)
+        asker = Recorded(agent.asker, self.emit, dict(opened.restored.answers) if opened.restored else {})
+        context = self._context(opened, asker)
+        context.delegator = self._delegating.begin(offered.available, packs, opened.directory)
+        talk = self._talk(offered, skills, context, transcript or opened.directory / JOURNAL)
+        talk.prompt, talk.prompt_id = self._redactor.json(prompt), prompt_id
+        unseen = ["The embedded rules read text only: images and documents are not looked at."]
+        unseen = unseen if talk.model.id == "playbook" and not isinstance(prompt, str) else []
+        notices = [*agent.definition.warnings, *offered.warnings, *missing, *unobserved, *unseen]
+        self._begin(recording, talk, opened, notices)
+        if self._workflow is not None:
+            self._attach(self._workflow, talk, opened.restored, asker)
+        self._go_on(talk, opened)
+        return talk
+
+    def _context(self, opened: Opened, asker: Recorded) -> ToolContext:
+        """What tools get of this run: where they work, what they may reach, who answers."""
+        context = ToolContext(root=self._cwd, cwd=self._cwd, scratch=opened.directory / "scratch", asker=asker)
+        context.scratch.mkdir(mode=0o700, exist_ok=True)
+        for place in (data_root() / "skills", *self._agent.directories):
+            grant(context, place)
+        context.state["mcp"] = self._agent.servers
+        context.state["github"] = GitHubSettings.from_environment(self._agent.env)
+        return context
+
+    def _talk(self, offered: Offer, skills: Sequence[Skill], context: ToolContext, transcript: Path) -> Conversation:
+        """The conversation as it begins: its prefix, its tools and what stands before each of their calls."""
+        agent, tools = self._agent, offered.tools
         if self._answer is not None:
             tools[self._answer.name] = self._answer
-        packs, _ = find_skills([builtin_skill_root()])
-        skills, missing = choose_preloaded(agent.definition.skills, packs | dict(agent.skills))
-        delegator = self._delegating.begin(available, packs | dict(agent.skills), directory)
-        asker = Recorded(agent.asker, self.emit, dict(restored.answers) if restored else {})
-        context = ToolContext(root=cwd, cwd=cwd, scratch=directory / "scratch", asker=asker, delegator=delegator)
-        context.scratch.mkdir(mode=0o700, exist_ok=True)
-        grant(context, data_root() / "skills")
-        context.state["mcp"] = agent.servers
-        context.state["github"] = GitHubSettings.from_environment(agent.env)
-        for place in agent.directories:
-            grant(context, place)
-        fresh = {
-            "system": system_blocks(agent.definition, skills, cwd, [*self._briefs(), *agent.instructions]),
-            "tools": tool_definitions(tools.values()),
-        }
-        prefix = restored.started.prefix if restored is not None and restored.started is not None else fresh
-        hooks = self._hooks(cwd, transcript or directory / JOURNAL, context, redactor)
+        definitions = tool_definitions(tools.values())
+        hooks = self._hooks(transcript, context)
         unconfined: Callable[[], str] = str
         if agent.sandbox and "Bash" in tools:
             confined = Confined(tools["Bash"], context, self.emit)
             tools["Bash"], unconfined = confined, confined.missing
-        engine = partial(self._engine, cwd, context.scratch, denied, unconfined)
-        calls = CallRunner(tools, context, engine, redactor, self.emit, hooks=hooks)
+        engine = partial(self._engine, context.scratch, offered.denied, unconfined)
+        calls = CallRunner(tools, context, engine, self._redactor, self.emit, hooks=hooks)
         only_readable(context, lambda path: _may_read(calls, path))
-        talk = Conversation(
+        return Conversation(
             session_id=self.session_id,
-            model=model,
-            system=prefix["system"],
-            tools=prefix["tools"],
+            model=choose_model(agent.model, agent.env) if isinstance(agent.model, str) else agent.model,
+            system=system_blocks(agent.definition, skills, self._cwd, [*self._briefs(), *agent.instructions]),
+            tools=definitions,
             calls=calls,
             ledger=Ledger(agent.limits, agent.definition.name),
             emit=self.emit,
-            prompt=redactor.json(prompt),
-            prompt_id=prompt_id,
             hooks=hooks,
             answer=self._answer,
         )
+
+    def _begin(self, recording: Recording, talk: Conversation, opened: Opened, notices: Sequence[str]) -> None:
+        """Freeze the prefix, a resumed session's being the one it began with, and tell that the run starts."""
+        agent, restored = self._agent, opened.restored
+        if restored is not None and restored.started is not None:
+            before = restored.started.prefix
+            if self._answer is not None and talk.tools != before["tools"]:
+                talk.prompt = joined(talk.prompt, self._answer.demand())
+            talk.system, talk.tools = before["system"], before["tools"]
         served = agent.servers.notices if agent.servers is not None else ()
-        unseen = ["The embedded rules read text only: images and documents are not looked at."]
-        unseen = unseen if model.id == "playbook" and not isinstance(prompt, str) else []
-        notices = [*agent.notices, *agent.definition.warnings, *warnings, *missing, *served, *unobserved, *unseen]
         started = RunStarted(
             session_id=self.session_id,
-            model=model.id,
+            model=talk.model.id,
             agent=agent.definition.name,
-            cwd=str(cwd),
-            tools=sorted(tools),
+            cwd=str(self._cwd),
+            tools=sorted(talk.calls.tools),
             mode=agent.mode,
-            prefix=prefix,
+            prefix={"system": talk.system, "tools": talk.tools},
             workflow=self._workflow.options() if self._workflow else None,
             resumed=restored is not None,
-            notices=notices,
+            notices=[*agent.notices, *notices, *served],
         )
-        self._recording.begin(started)
+        recording.begin(started)
         self._tell(started)
         self._delegating.note_answers(self.emit)
         self._delegating.serve(talk)
-        if self._workflow is not None:
-            self._attach(self._workflow, talk, context, restored, asker)
+
+    def _go_on(self, talk: Conversation, opened: Opened) -> None:
+        """Take over what the session was before this run, in an earlier process or in this one."""
+        context, sessions, restored = talk.calls.context, self._agent.sessions, opened.restored
         if restored is not None:
             _take_over(talk, restored, "fork" if opened.forked_from else "resume")
             carried.load(context, restored.directory)
-        if agent.sitting is not None:
-            talk.begins = agent.sitting.begins(self.session_id, talk.begins if restored else None)
+        if sessions.lasting:
+            talk.begins = sessions.begins(self.session_id, talk.begins if restored else None)
             if talk.begins is None:
-                context.env = {**context.env, **agent.sitting.environment}
-        if restored is not None and self._answer is not None and fresh["tools"] != prefix["tools"]:
-            talk.prompt = joined(talk.prompt, self._answer.demand())
-        return talk
+                context.env = {**context.env, **sessions.environment}
 
-    def _engine(
-        self, cwd: Path, scratch: Path, denied: Sequence[str], unconfined: Callable[[], str]
-    ) -> PermissionEngine:
+    def _engine(self, scratch: Path, denied: Sequence[str], unconfined: Callable[[], str]) -> PermissionEngine:
         from agent.permissions import PermissionEngine, Rules
         from tools.github import ALWAYS_ASK
 
-        own = Rules.parse(deny=denied, source=self._agent.definition.name, anchor=cwd)
+        own = Rules.parse(deny=denied, source=self._agent.definition.name, anchor=self._cwd)
         return PermissionEngine(
             rules=self._agent.rules + own if self._agent.rules else own,
             mode=self._agent.mode,
-            cwd=cwd,
+            cwd=self._cwd,
             home=Path.home(),
             directories=(scratch, *self._agent.directories),
             granted_paths=_CI_FILES if self._workflow else (),
@@ -212,17 +219,14 @@ class Setup:
             exact=ALWAYS_ASK | (self._agent.servers.ask if self._agent.servers else frozenset()),
         )
 
-    def _hooks(self, cwd: Path, transcript: Path, context: ToolContext, redactor: Redactor) -> Hooks | None:
+    def _hooks(self, transcript: Path, context: ToolContext) -> Hooks | None:
         if not self._agent.hooks:
             return None
         from agent.hooks import HookRunner, Hooks
 
-        common = {
-            "session_id": self.session_id,
-            "transcript_path": str(transcript),
-        }
+        common = {"session_id": self.session_id, "transcript_path": str(transcript)}
         handlers = tuple(self._agent.hooks)
-        runner = HookRunner(handlers=handlers, root=cwd, scratch=context.scratch, redactor=redactor)
+        runner = HookRunner(handlers=handlers, root=self._cwd, scratch=context.scratch, redactor=self._redactor)
         return Hooks(runner=runner, common=lambda: common, attended=not isinstance(self._agent.asker, Headless))
 
     def _briefs(self) -> list[str]:
@@ -230,55 +234,30 @@ class Setup:
         alone = [system_fragment("headless")] if isinstance(self._agent.asker, Headless) else []
         return [*alone, *(self._workflow.brief() if self._workflow else ())]
 
-    def _available(self) -> dict[str, Tool]:
-        """Every tool of this run: the caller's or the built-in ones, and those of servers, without disallowed ones."""
-        agent = self._agent
-        if agent.tools is not None:
-            pool = {tool.name: tool for tool in agent.tools}
-        else:
-            known = {name: tool for name, tool in builtin_tools().items() if name not in WORKFLOW_GRANTS}
-            pool = with_spawning(known, agent.definition, agent.agents)
-        if self._workflow is not None:
-            pool |= {name: builtin_tools()[name] for name in WORKFLOW_GRANTS}
-        if agent.servers is not None:
-            from agent.mcp import with_servers
+    def _attach(self, workflow: WorkflowRun, talk: Conversation, restored: Restored | None, asker: Recorded) -> None:
+        """Let the workflow's steps guard the conversation."""
 
-            pool = with_servers(pool, agent.servers)
-        return {name: pool[name] for name in select_tools(pool, None, agent.definition.disallowed_tools).names}
-
-    def _tools(self, available: Mapping[str, Tool]) -> tuple[dict[str, Tool], Sequence[str], Sequence[str]]:
-        """The tools this agent gets, its own deny rules, and what its definition names in vain.
-
-        Tools handed in by the caller are all offered.
-        """
-        definition = self._agent.definition
-        if self._agent.tools is not None:
-            return dict(available), select_tools((), None, definition.disallowed_tools).deny_rules, ()
-        selection = definition.select_tools(available)
-        own = definition.name == load_persona().name
-        granted = (PERSONA_GRANTS if own else ()) + (WORKFLOW_GRANTS if self._workflow else ())
-        if own and self._agent.servers is not None:  # a user who configures a server means it for this agent
-            granted += tuple(tool.name for tool in self._agent.servers.tools)
-        offered = {*selection.names, *(name for name in granted if name in available)}
-        return {name: available[name] for name in sorted(offered)}, selection.deny_rules, selection.warnings
-
-    def _attach(
-        self,
-        workflow: WorkflowRun,
-        talk: Conversation,
-        context: ToolContext,
-        restored: Restored | None,
-        asker: Recorded,
-    ) -> None:
         def changed(step: int, status: Any, record: Mapping[str, Any]) -> None:
             self.emit(StepChanged(step=step, status=status, record=record))
 
+        context = talk.calls.context
         steps = workflow.begin(context, changed, restored.steps if restored else {}, asker.answered)
         if self._delegating.results:
             steps.reopen(_HANDOVER)
         context.steps = steps
         talk.guard = steps
         talk.recap = workflow.recap
+
+    async def release(self, talk: Conversation) -> None:
+        """Close what the run opened: the model's connections, hooks and programs left in the background."""
+        await talk.model.aclose()
+        await self._agent.sessions.pause(talk.session_id, talk.exported, talk.hooks)
+        context = talk.calls.context
+        carried.save(context, context.scratch.parent)
+        if "shell" in context.state:
+            from tools.shell import shell
+
+            await shell(context).aclose()
 
     def conclude(self, result: Result) -> Result:
         """Add what the run as a whole knows: typed delegations and the workflow's report and verdict."""
@@ -302,7 +281,7 @@ class Setup:
             self._recording = None
 
 
-def _owed(agent: Agent) -> Answer | None:
+def _owed(agent: Configuration) -> Answer | None:
     """The structured answer the run owes. Raises `SchemaError`."""
     if agent.output is None:
         return None
@@ -315,26 +294,6 @@ def _may_read(calls: CallRunner, path: Path) -> bool:
     return calls.permissions.decide("Read", {"file_path": str(path)}).behavior != "deny"
 
 
-async def release(talk: Conversation, sitting: Sitting | None) -> None:
-    """Close what the run opened: the model's connections, hooks and programs left in the background.
-
-    In a `sitting` the session goes on: its end is the sitting's.
-    """
-    await talk.model.aclose()
-    if sitting is not None:
-        sitting.keep(talk.session_id, talk.exported, talk.hooks)
-    elif talk.hooks is not None:
-        await talk.hooks.session_end("other")
-    if talk.hooks is not None:
-        await talk.hooks.aclose()
-    context = talk.calls.context
-    carried.save(context, context.scratch.parent)
-    if "shell" in context.state:
-        from tools.shell import shell
-
-        await shell(context).aclose()
-
-
 def _take_over(talk: Conversation, restored: Restored, why: str) -> None:
     talk.begins = why
     talk.history.extend(restored.history)
@@ -344,10 +303,3 @@ def _take_over(talk: Conversation, restored: Restored, why: str) -> None:
     talk.window.note(*restored.counted)
     for name, model, usage in restored.usage:
         talk.ledger.book(model, usage, name)
-
-
-def result_json(result: Outcome) -> dict[str, Any]:
-    """A result as JSON-ready data, with its `status`."""
-    data = to_json(result)
-    assert isinstance(data, dict)  # noqa: S101 - a dataclass becomes a mapping
-    return {"status": result.status, **data}
