@@ -67,7 +67,7 @@ _HANGUL = re.compile("[가-힣]")
 def _pattern(phrase: str) -> re.Pattern[str]:
     korean = _HANGUL.search(phrase)
     between = r"[가-힣]{0,2}\s*" if korean else r"[\s/_-]+"
-    gap = r".{0,12}?" if korean else r"\W+(?:\w+\W+){0,3}?"
+    gap = r".{0,12}?" if korean else r"\W+(?:\w+\W+){0,4}?"
     ending = "" if korean else r"(?:s|es|ing|ed)?"
     parts: list[str] = []
     joint = ""
