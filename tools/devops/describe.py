@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -77,6 +78,18 @@ class _Words:
         translated: Mapping[str, str] = _texts()["why_ko"]
         return translated.get(item["what"], item["why"]) if self.language == "ko" else str(item["why"])
 
+    def note(self, text: str) -> str:
+        """A note in this language; one without a translation stays as it is."""
+        if self.language == "en":
+            return text
+        told = ((match, korean) for english, korean in _notes_ko() if (match := english.fullmatch(text)))
+        return next((korean.format(**match.groupdict()) for match, korean in told), text)
+
+
+@cache
+def _notes_ko() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(english), korean) for english, korean in _texts()["notes_ko"])
+
 
 @cache
 def _texts() -> Mapping[str, Any]:
@@ -92,7 +105,7 @@ def _cut(text: str) -> str:
 
 
 def _notes(say: _Words, notes: list[str]) -> list[str]:
-    return ["", say("notes"), *(f"  {note}" for note in notes)] if notes else []
+    return ["", say("notes"), *(f"  {say.note(note)}" for note in notes)] if notes else []
 
 
 # --- a SPEC's fields -------------------------------------------------------------------------------------------
