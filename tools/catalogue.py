@@ -44,13 +44,13 @@ class Listed:
         self._home: str = entry["home"]
 
     @cached_property
-    def loaded(self) -> FunctionTool[Any]:
+    def inner(self) -> FunctionTool[Any]:
         """The tool itself."""
         module, _, attribute = self._home.partition(":")
         return cast("FunctionTool[Any]", getattr(import_module(module), attribute))
 
     async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
-        return await self.loaded.invoke(ctx, raw)
+        return await self.inner.invoke(ctx, raw)
 
     def __repr__(self) -> str:
         return f"<tool {self.name}>"

@@ -161,15 +161,35 @@ class FunctionTool(Generic[P]):
         assert isinstance(schema, dict)  # noqa: S101 - a model's schema is an object
         return schema
 
-    async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
+    def parse(self, raw: Mapping[str, Any]) -> BaseModel:
+        """The input as the function takes it. Raises `ToolError` naming each wrong field."""
         from pydantic import ValidationError
 
         try:
-            parsed = self.input_model.model_validate(raw)
+            return self.input_model.model_validate(raw)
         except ValidationError as error:
             raise ToolError(_explain(self.name, error)) from error
+
+    async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
+        parsed = self.parse(raw)
         values = {name: getattr(parsed, name) for name in type(parsed).model_fields}
         return await self.fn(ctx, **values)  # type: ignore[call-arg]  # validated against the same signature
+
+
+def wrong_input(tool: Tool, raw: Mapping[str, Any]) -> str | None:
+    """What is wrong with an input, before anybody is asked about the call; None where only the tool itself can tell.
+
+    A tool that wraps another has it as `inner`.
+    """
+    while not isinstance(tool, FunctionTool):
+        if (inner := getattr(tool, "inner", None)) is None:
+            return None
+        tool = inner
+    try:
+        tool.parse(raw)
+    except ToolError as error:
+        return str(error)
+    return None
 
 
 def tool(

@@ -21,7 +21,7 @@ from agent.knowledge.names import fold
 from agent.result import Denial
 from tools.ports import NeedsInput
 from tools.secrets import Redactor
-from tools.tool import Tool, ToolContext, ToolError, ToolResult
+from tools.tool import Tool, ToolContext, ToolError, ToolResult, wrong_input
 
 if TYPE_CHECKING:
     from agent.hooks import Hooks
@@ -135,6 +135,10 @@ class CallRunner:
                 return _block(call, ToolResult(text, is_error=True))
             if (repeated := self.judge.repeats.before(call.name, call.input)) is not None:
                 return _block(call, ToolResult(repeated, is_error=True))
+            if (
+                wrong := wrong_input(call.tool, call.input)
+            ) is not None:  # no reason to ask a person, or to book a denial
+                return _block(call, self._remark(call, call.tool, ToolResult(wrong, is_error=True)))
             permitted = await self.judge.permitted(call)
             if isinstance(permitted, str):
                 return _block(call, ToolResult(permitted, is_error=True))

@@ -19,7 +19,7 @@ class Confined:
     """
 
     def __init__(self, inner: Tool, context: ToolContext, emit: Callable[[Event], None]) -> None:
-        self._inner = inner
+        self.inner = inner
         self._context = context
         self._emit = emit
         self._missing: str | None = None
@@ -27,19 +27,19 @@ class Confined:
 
     @property
     def name(self) -> str:
-        return self._inner.name
+        return self.inner.name
 
     @property
     def description(self) -> str:
-        return self._inner.description
+        return self.inner.description
 
     @property
     def input_schema(self) -> Mapping[str, Any]:
-        return self._inner.input_schema
+        return self.inner.input_schema
 
     @property
     def effects(self) -> frozenset[Effect]:
-        return self._inner.effects
+        return self.inner.effects
 
     def missing(self) -> str:
         """Why no sandbox confines commands here; empty where one does. Puts it in place when first asked."""
@@ -61,7 +61,7 @@ class Confined:
 
     async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
         self.missing()
-        return await self._inner.invoke(ctx, raw)
+        return await self.inner.invoke(ctx, raw)
 
 
 def _load() -> None:

@@ -23,13 +23,17 @@ def prompt(arguments: Sequence[str], commands: Mapping[str, str]) -> int:
     streams = flags.streams_input or flags.output_format == "stream-json"
     if not streams:
         _know_every_flag(flags)
-    if not flags.once and not streams and sys.stdin.isatty() and sys.stdout.isatty():
+    if not flags.once and not streams and _on_a_terminal():
         from agent.surfaces.chat import chat
 
         return chat(flags)
     from agent.surfaces.protocol.main import answer
 
     return answer(flags)
+
+
+def _on_a_terminal() -> bool:
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def _know_every_flag(flags: Flags) -> None:

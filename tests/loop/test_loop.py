@@ -401,3 +401,22 @@ async def test_the_result_says_which_limit_was_hit(tmp_path: Path, limits: Limit
     assert isinstance(result, OutOfBudget)
     assert (result.limit, result.exit_code) == (limit, 5)
     assert said in result.reason
+
+
+@pytest.mark.parametrize("given", [{}, {"word": ["a"]}, {"word": "a", "loud": True}])
+async def test_input_that_does_not_fit_fails_before_anybody_is_asked(tmp_path: Path, given: dict[str, Any]) -> None:
+    model = ScriptedModel([[call("Echo", **given)], [call("Echo", word="again")], "Done."])
+    running = agent(tmp_path, model)
+    running.rules = None  # so that every call would be asked about
+    running.asker = NobodyAsksTwice()
+    result = await running.run("go")
+    assert "wrong input" in results_sent(model, 1)[0]["content"]
+    assert [denial.input for denial in result.denials] == [{"word": "again"}]
+
+
+class NobodyAsksTwice(Headless):
+    """Denies, and fails the test for a call that could not run anyhow."""
+
+    async def permission(self, request: Any) -> Any:
+        assert request.input == {"word": "again"}
+        return await super().permission(request)

@@ -153,6 +153,10 @@ SCENARIOS: dict[str, Scenario] = {
     "tool fails": Scenario([[call("Read", file_path="@/absent")], "Done."], ends("Read:failed")),
     "command fails": Scenario([[bash("false")], "Done."], ends("Bash:failed"), BASH),
     "input is no JSON": Scenario([[broken_call("Bash", '{"command": "touch ma')], "Done."], ends("Bash:failed"), BASH),
+    "a parameter is missing": Scenario([[call("Write", file_path="@/made")], "Done."], ends("Write:failed")),
+    "a parameter is of another kind": Scenario(
+        [[call("Bash", command=["touch", "made"])], "Done."], ends("Bash:failed")
+    ),
     "unknown tool": Scenario([[call("Nothing", a=1)], "Done."], ends("Nothing:failed")),
     "disallowed tool": Scenario(
         [[bash("touch made")], "Done."], ends("Bash:failed"), {**BASH, "disallowed_tools": ["Bash"]}

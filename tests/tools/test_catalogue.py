@@ -22,7 +22,7 @@ async def test_a_listed_tool_works(tmp_path: Path) -> None:
 
 def test_every_entry_leads_to_its_tool() -> None:
     for name, listed in builtin_tools().items():
-        loaded = listed.loaded  # type: ignore[attr-defined]  # the listed kind has it
+        loaded = listed.inner  # type: ignore[attr-defined]  # the listed kind has it
         assert loaded.name == name
         assert loaded.effects == listed.effects
 

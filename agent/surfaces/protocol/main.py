@@ -14,7 +14,6 @@ from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags
 from agent.surfaces.protocol.wire import Json, OutputLostError, read_lines
 
-_MOST_STDIN = 10 * 1024 * 1024
 _LAST_SECONDS = 4.0  # hosts kill 5 seconds after SIGTERM
 _EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -180,13 +179,15 @@ class _Process:
 
 
 def _only_frame(flags: Flags) -> Json:
-    """The prompt of `-p` as a user frame: the argument, else what stdin holds. A session goes on without one, too."""
-    text = flags.prompt
-    if text is None and not sys.stdin.isatty():
-        text = sys.stdin.buffer.read(_MOST_STDIN).decode("utf-8", "replace")
-    if not text and flags.resume is None and not flags.continue_last:
+    """The prompt of `-p` as a user frame: the argument, and what stdin holds. A session goes on without one, too."""
+    from agent.surfaces.protocol.piped import piped
+
+    goes_on = flags.resume is not None or flags.continue_last
+    given = piped(awaited=not flags.prompt and not goes_on)
+    text = "\n".join(part for part in (flags.prompt, given) if part and part.strip())
+    if not text and not goes_on:
         raise UsageProblem("There is no prompt. Give it as an argument or on stdin: expert-devops -p 'check this'.")
-    return {"type": "user", "message": {"role": "user", "content": text or ""}}
+    return {"type": "user", "message": {"role": "user", "content": text}}
 
 
 def _own_stdout() -> int:
