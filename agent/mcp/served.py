@@ -68,9 +68,11 @@ async def detect(ctx: ToolContext, directory: Directory = ".") -> ToolResult:
     """Tell what a project is: deploy units, stacks, commands, services, platforms, and what production still needs."""
     from tools.devops.describe import project_text
     from tools.devops.project import scan_project
+    from tools.devops.spec import conversation_language
 
-    data = to_json(await _attempt(scan_project, _inside(ctx, directory)))
-    return ToolResult(clean(project_text(data)), data=data)
+    root = _inside(ctx, directory)
+    data = to_json(await _attempt(scan_project, root))
+    return ToolResult(clean(project_text(data, conversation_language(root))), data=data)
 
 
 @tool("spec", effects={"reads"})

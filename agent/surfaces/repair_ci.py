@@ -7,11 +7,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agent.askers import Headless
 from agent.budget import Limits
@@ -114,8 +114,9 @@ def _told(done: Repair, language: str) -> str:
     lines = [say("because", state=state, reason=done.reason) if done.reason else f"{state}."]
     for number, attempt in enumerate(done.attempts, 1):
         run = attempt.run
-        lines.append(say("attempt", number=number, **_facts(run), name=run.get("name")))
-        lines += [say("cause", **spoken(cause, language)) for cause in attempt.causes]
+        lines.append(f"{number}. {run.get('name')} {run.get('html_url')}: {run.get('conclusion')}")
+        causes = [spoken(cause, language) for cause in attempt.causes]
+        lines += [f"   {c['id']}: {c['means']} {c['remedy']}\n     {c['line']}" for c in causes]
         if not attempt.causes:
             lines.append(say("no_cause", run=run.get("id")))
         if attempt.files:
@@ -124,13 +125,10 @@ def _told(done: Repair, language: str) -> str:
         if attempt.problem:
             lines.append(f"   {attempt.problem}")
         if attempt.next_run is not None:
-            lines.append(say("next_run", **_facts(attempt.next_run)))
+            after = attempt.next_run
+            lines.append(say("next_run", url=after.get("html_url"), conclusion=after.get("conclusion")))
     if done.pull_request:
         lines.append(say("pull_request", url=done.pull_request))
     if any(attempt.commit for attempt in done.attempts):
         lines.append(say("same_here", branch=done.branch))
     return "\n".join(lines)
-
-
-def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
-    return {"url": run.get("html_url"), "conclusion": run.get("conclusion")}

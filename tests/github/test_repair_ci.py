@@ -357,7 +357,7 @@ def test_a_korean_project_is_told_everything_in_korean(ci: Ci, cli: Cli) -> None
     ci.fails(1, "FAILED tests/test_a.py::test_b - assert 1 == 2\n")
     code, out, err = cli("1")
     assert code == 1
-    assert "수리하지 못함: 변경한 파일이 없습니다: 이 원인에 대해 제 규칙으로" in out
+    assert "수리하지 못함. 이유: 변경한 파일이 없습니다: 이 원인에 대해 제 규칙으로" in out
     assert "실행 1 (ci): " in err
     ci.fails(1, "something new\n")
     _, out, _ = cli("1", "--dry-run")
