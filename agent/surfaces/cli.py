@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import NoReturn
 
 from agent.surfaces.errors import USAGE
@@ -41,6 +42,8 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `expert-devops`. Returns the exit code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Korean, a file name that is no text
     arguments, log_format = take_log_format(sys.argv[1:] if argv is None else argv)
     if log_format not in {None, "json", "text"}:
         print(f"expert-devops: --log-format {log_format!r} is not known; use json or text.", file=sys.stderr)
@@ -99,15 +102,24 @@ def _guarded(action: Callable[[], int]) -> int:
         print("Interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        _drop_output()
         return 1  # what was asked for did not arrive
     except Exception as error:
         known = explain(error)
         if known is None:
             raise
         message, code = known
+        _drop_output()
         print(f"expert-devops: {message}", file=sys.stderr)
         return code
+
+
+def _drop_output() -> None:
+    """Leave out what standard output still holds where it cannot be written: the end of the process would try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

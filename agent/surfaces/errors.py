@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 USAGE = 2
 _FAILED = 1
 
@@ -22,6 +24,10 @@ _KNOWN: dict[str, int] = {
 """Exception, by full name so that nothing is imported to know it -> exit code. Subclasses count."""
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What writing to a standard stream fails with when its file or device takes no more."""
+
+
 class UsageProblem(Exception):  # noqa: N818 - what the user asked for cannot be done as said
     """A request that makes no sense as given; the message says what to change."""
 
@@ -34,4 +40,6 @@ def explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), code
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}", _FAILED
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"The output cannot be written: {error.strerror}.", _FAILED
     return None

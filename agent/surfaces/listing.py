@@ -88,7 +88,8 @@ def _runtime() -> list[Row]:
     from agent.session.journal import state_home
 
     home = state_home()
-    writable = os.access(home if home.exists() else home.parent, os.W_OK)
+    nearest = next(place for place in (home, *home.parents) if place.exists())
+    writable = nearest.is_dir() and os.access(nearest, os.W_OK)
     return [
         _row("ok", "Python", sys.version.split()[0]),
         _row("ok" if writable else "problem", "session store", f"{home}" + ("" if writable else " cannot be written")),

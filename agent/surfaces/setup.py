@@ -52,6 +52,8 @@ def check_flags(flags: Flags) -> None:
         raise UsageProblem(f"--permission-mode {flags.permission_mode!r} is none of {', '.join(MODES)}.")
     if flags.max_turns is not None and flags.max_turns < 1:
         raise UsageProblem(f"--max-turns {flags.max_turns} leaves no turn; give 1 or more.")
+    if flags.max_budget_usd is not None and not 0 < flags.max_budget_usd < float("inf"):
+        raise UsageProblem(f"--max-budget-usd {flags.max_budget_usd} leaves nothing to spend; give more than 0.")
     if flags.delegation_results and flags.resume is None and not flags.continue_last:
         raise UsageProblem("--delegation-results belongs to a session that asked for them: give it with --resume.")
     check_session_flags(flags)

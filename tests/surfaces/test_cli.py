@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -52,6 +53,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         pytest.param(["run", "-C", "{tmp}", "--steps", "abc"], "abc", id="run with words for steps"),
         pytest.param(["run", "-C", "{tmp}", "--answers", "{tmp}/none.yaml"], "none.yaml", id="missing answers"),
         pytest.param(["run", "-C", "{tmp}", "--model", "claude-sonnet-5-5"], "ANTHROPIC_API_KEY", id="no key"),
+        pytest.param(["run", "-C", "{tmp}", "--max-budget-usd", "0"], "--max-budget-usd", id="nothing to spend"),
         pytest.param(["run", "--colour"], "--colour", id="unknown option"),
         pytest.param(["spec", "-C", "{tmp}"], "SPEC", id="spec without a SPEC"),
         pytest.param(["detect", "{tmp}/absent"], "is not a directory", id="detect in no directory"),
@@ -152,3 +154,35 @@ def test_nothing_heavy_is_loaded_on_the_start_path(program: str) -> None:
         command = [sys.executable, "-c", program, server.base_url]
         loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not [name for name in HEAVY if name in loaded]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("arguments", [["tools", "--json"], ["skills"]])
+def test_output_to_a_full_disk_is_one_clear_line(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123 - a stream, not a file's content
+        monkeypatch.setattr(sys, "stdout", full)
+        code = main(arguments)
+    err = capsys.readouterr().err
+    assert (code, err) == (1, "expert-devops: The output cannot be written: No space left on device.\n")
+
+
+def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "spec.md").write_text("# SPEC-SHOP-001: 주문\n\n- Platform: Railway\n", encoding="utf-8")
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert main(["spec", str(tmp_path / "spec.md"), "-C", str(tmp_path)]) == 0
+    assert b"??" in shown.buffer.getvalue()  # type: ignore[attr-defined]  # the buffer is the BytesIO above
+
+
+def test_the_doctor_names_a_session_store_that_is_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EXPERT_DEVOPS_HOME", str(tmp_path / "file"))
+    code, out, _ = run_cli(capsys, "doctor", "--json")
+    assert (code, [row["status"] for row in json.loads(out) if row["what"] == "session store"]) == (1, ["problem"])
+    monkeypatch.setenv("EXPERT_DEVOPS_HOME", str(tmp_path / "not" / "yet" / "there"))
+    _, out, _ = run_cli(capsys, "doctor", "--json")
+    assert [row["status"] for row in json.loads(out) if row["what"] == "session store"] == ["ok"]
