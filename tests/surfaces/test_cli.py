@@ -170,10 +170,11 @@ def test_output_to_a_full_disk_is_one_clear_line(
 
 def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "spec.md").write_text("# SPEC-SHOP-001: 주문\n\n- Platform: Railway\n", encoding="utf-8")
-    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    written = io.BytesIO()
+    shown = io.TextIOWrapper(written, encoding="ascii")
     monkeypatch.setattr(sys, "stdout", shown)
     assert main(["spec", str(tmp_path / "spec.md"), "-C", str(tmp_path)]) == 0
-    assert b"??" in shown.buffer.getvalue()  # type: ignore[attr-defined]  # the buffer is the BytesIO above
+    assert b"??" in written.getvalue()
 
 
 def test_the_doctor_names_a_session_store_that_is_no_folder(
