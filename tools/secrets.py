@@ -6,7 +6,7 @@ Shapes follow the vendors' published token formats. Hashes, UUIDs and bare prefi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 MASK = "[redacted]"
@@ -63,9 +63,9 @@ class Redactor:
         self._known = re.compile("|".join(re.escape(value) for value in known)) if known else None
 
     @classmethod
-    def from_environment(cls, env: Mapping[str, str]) -> Redactor:
-        """Knows the values of variables whose names say they hold a secret."""
-        return cls(value for name, value in env.items() if _SECRET_NAME.search(name))
+    def from_environment(cls, env: Mapping[str, str], also: Container[str] = ()) -> Redactor:
+        """Knows the values of variables whose names say they hold a secret, and of those in `also`."""
+        return cls(value for name, value in env.items() if name in also or _SECRET_NAME.search(name))
 
     def text(self, text: str) -> str:
         """`text` with every secret replaced by `[redacted]`."""

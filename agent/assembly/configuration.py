@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agent.askers import Headless
 from agent.budget import Limits
+from agent.calls.shelter import Shelter
 from agent.events import Event
 from agent.knowledge.definition import AgentDefinition, load_persona
 from agent.models.port import Model
@@ -32,6 +33,7 @@ class Configuration:
     `model` is a `Model`, or a name: `auto` (Claude when a key is set, else the playbook), `playbook`, a model id.
     `tools` replaces the built-in ones; those named by the definition are offered. `rules` and `mode` are permissions.
     `hooks` run at their events. `sandbox` confines shell commands where the system can, and says so where it cannot.
+    `shelter` says what they reach beyond the workspace, and which secrets which command gets.
     `skills` are those of project and user, found and trusted by the caller, beside the built-in packs; `instructions`
     are further texts for the system prompt (CLAUDE.md and the like); `directories` are further working directories;
     `notices` are shown when a run starts. `servers` are MCP servers, closed by whoever made them. `siblings` says
@@ -53,6 +55,7 @@ class Configuration:
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     hooks: Sequence[Handler] = ()
     sandbox: bool = True
+    shelter: Shelter = field(default_factory=Shelter)
     servers: Servers | None = None
     skills: Mapping[str, Skill] = field(default_factory=dict)
     instructions: Sequence[str] = ()

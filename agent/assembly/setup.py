@@ -14,7 +14,7 @@ from agent.assembly.configuration import Configuration
 from agent.assembly.tools import Offer, offer
 from agent.budget import Ledger
 from agent.calls.runner import CallRunner
-from agent.calls.shelter import Confined
+from agent.calls.shelter import Confined, Shelter
 from agent.calls.taint import tainted_by
 from agent.conversation import Conversation
 from agent.delegation.setup import Delegating
@@ -73,12 +73,13 @@ class Setup:
             env=agent.env,
             instructions=agent.instructions,
             sandbox=agent.sandbox,
+            shelter=self._shelter().for_child(),
             request=agent.siblings == "request",
             results=results,
         )
         self._workflow = workflow
         self._show = show
-        self._redactor = Redactor.from_environment(agent.env)
+        self._redactor = Redactor.from_environment(agent.env, also=agent.shelter.named())
         self._recording: Recording | None = None
         self._answer = _owed(agent)
         self._readers: list[Reader] = [*agent.readers]
@@ -148,8 +149,10 @@ class Setup:
         definitions = tool_definitions(tools.values())
         hooks = self._hooks(transcript, context)
         unconfined: Callable[[], str] = str
-        if agent.sandbox and "Bash" in tools:
-            confined = Confined(tools["Bash"], context, self.emit)
+        if "Bash" in tools:
+            confined = Confined(
+                tools["Bash"], context, self.emit, self._shelter(), sandbox=agent.sandbox, env=agent.env
+            )
             tools["Bash"], unconfined = confined, confined.missing
         engine = partial(self._engine, context.scratch, offered.denied, unconfined)
         calls = CallRunner(tools, context, engine, self._redactor, self.emit, hooks=hooks)
@@ -202,6 +205,10 @@ class Setup:
             talk.begins = sessions.begins(self.session_id, talk.begins if restored else None)
             if talk.begins is None:
                 context.env = {**context.env, **sessions.environment}
+
+    def _shelter(self) -> Shelter:
+        agent = self._agent
+        return replace(agent.shelter, directories=(*agent.directories, *agent.shelter.directories))
 
     def _engine(self, scratch: Path, denied: Sequence[str], unconfined: Callable[[], str]) -> PermissionEngine:
         from agent.permissions import PermissionEngine, Rules

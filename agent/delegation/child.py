@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.calls.runner import CallRunner
-from agent.calls.shelter import Confined
+from agent.calls.shelter import Confined, Shelter
 from agent.conversation import Conversation
 from agent.delegation.claims import ClaimingTool, Claims
 from agent.delegation.rules import grants_of, situation
@@ -62,9 +62,9 @@ class Setting:
     """What is the same for all children of a run.
 
     `agents` are those that may be started, by canonical name, all of them trusted: their hooks run. `pool` is every
-    tool a child may get at most, by name; `sandbox` confines its shell. `choose` makes the model of a name, None where
-    all use their parent's; `model` overrides what files and calls say. `session` is the directory of the journal,
-    `instructions` are the texts that hold for all agents here (CLAUDE.md and the like).
+    tool a child may get at most, by name; `sandbox` confines its shell, `shelter` says to what. `choose` makes the
+    model of a name, None where all use their parent's; `model` overrides what files and calls say. `session` is the
+    directory of the journal, `instructions` are the texts that hold for all agents here (CLAUDE.md and the like).
     """
 
     agents: Mapping[str, AgentDefinition]
@@ -75,6 +75,7 @@ class Setting:
     session: Path | None = None
     instructions: Sequence[str] = ()
     sandbox: bool = True
+    shelter: Shelter = field(default_factory=Shelter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def assemble(
         for name in sorted(names)
     }
     if setting.sandbox and "Bash" in tools:
-        tools["Bash"] = Confined(tools["Bash"], context, emit)
+        tools["Bash"] = Confined(tools["Bash"], context, emit, setting.shelter)
     mode = _mode(agent, parent.calls)
     hooks, remarks = _hooks(parent, agent, agent_id, context)
     calls = CallRunner(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from agent.calls.shelter import Shelter
 from agent.conversation import Conversation
 from agent.delegation.requests import Requests
 from agent.events import DelegationsAnswered, Event
@@ -40,6 +41,7 @@ class Delegating:
     env: Mapping[str, str]
     instructions: Sequence[str]
     sandbox: bool
+    shelter: Shelter
     request: bool
     results: Sequence[DelegationResult]
     _requests: Requests = field(default_factory=Requests)
@@ -83,6 +85,7 @@ class Delegating:
                 session=directory,
                 instructions=self.instructions,
                 sandbox=self.sandbox,
+                shelter=self.shelter,
             )
 
         self._router = Router(setting, Tree(TreeLimits.from_environment(self.env)), elsewhere=self._requests)

@@ -174,15 +174,18 @@ class PermissionEngine:
         judgement.findings += found.findings
         judgement.allowed_by += found.allowed_by
         judgement.command_class = found.command_class
-        self._no_cage(judgement, command)
+        self._no_cage(judgement, command, leaves=tool_input.get("dangerouslyDisableSandbox") is True)
 
-    def _no_cage(self, judgement: Judgement, command: str) -> None:
-        """Without a sandbox, rules written for confined commands do not count. What is known harmless still runs."""
+    def _no_cage(self, judgement: Judgement, command: str, *, leaves: bool) -> None:
+        """Without a sandbox, or where a call asks to leave it, rules written for confined commands do not count. What
+        is known harmless still runs.
+        """
         given = {rule.text for rule in self.rules.allow if rule.source == "session"}
         if judgement.findings or set(judgement.allowed_by) <= given:
             return
-        if why := self.unconfined():
-            judgement.ask("no_sandbox", part=command, why=why)
+        why = self.unconfined()
+        if why or leaves:
+            judgement.ask("no_sandbox" if why else "leaves_sandbox", part=command, why=why)
             self._suggest_last(judgement, suggestion(command))
 
     def _read(self, judgement: Judgement, tool: str, tool_input: Mapping[str, Any], cwd: str) -> None:

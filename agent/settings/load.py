@@ -16,6 +16,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from agent.calls.shelter import Shelter
 from agent.knowledge.definition import PermissionMode
 from agent.knowledge.fields import DefinitionError, read_text
 from agent.settings.places import Level, Places, SettingsError
@@ -26,6 +27,7 @@ from agent.settings.shape import merge, read_flag, read_values
 if TYPE_CHECKING:
     from agent.permissions.rules import RuleKind, Rules
 
+_VARIABLE = re.compile(r"[A-Za-z_]\w{0,127}")
 _MODES: tuple[PermissionMode, ...] = get_args(PermissionMode)
 
 
@@ -64,6 +66,7 @@ class Settings:
     approved_servers: frozenset[str] = frozenset()
     disabled_servers: frozenset[str] = frozenset()
     sandbox: Mapping[str, Any] = field(default_factory=dict)
+    shelter: Shelter = field(default_factory=Shelter)
     memory_excludes: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Remark, ...] = ()
@@ -112,6 +115,7 @@ def load_settings(places: Places, *, flag: str | None = None) -> Settings:
         ),
         disabled_servers=frozenset(values.get("disabledMcpjsonServers", ())),
         sandbox=values.get("sandbox", {}),
+        shelter=_shelter(values, problems),
         memory_excludes=tuple(values.get("claudeMdExcludes", ())),
         values=values,
         problems=tuple(problems),
@@ -261,6 +265,26 @@ def _environment(values: Mapping[str, Any], problems: list[Remark]) -> dict[str,
         else:
             env[name] = text
     return env
+
+
+def _shelter(values: Mapping[str, Any], problems: list[Remark]) -> Shelter:
+    """What commands reach beyond the workspace. A rule for all of Bash, or another tool's, gets no secrets."""
+    sandbox = values.get("sandbox", {})
+    network = sandbox.get("network")
+    domains = network.get("allowedDomains") if isinstance(network, Mapping) else None
+    secrets: dict[str, tuple[str, ...]] = {}
+    for rule, names in values.get("deploySecrets", {}).items():
+        fits = isinstance(names, list) and all(isinstance(name, str) and _VARIABLE.fullmatch(name) for name in names)
+        if fits and re.fullmatch(r"Bash\(\s*[^\s*:].*\)", rule):
+            secrets[rule] = tuple(names)
+        else:
+            why = "expected Bash(COMMAND) and a list of names of environment variables"
+            problems.append(remark("wrong_type", "settings", what=f"deploySecrets.{rule}", why=why))
+    return Shelter(
+        domains=tuple(name for name in domains if isinstance(name, str)) if isinstance(domains, list) else (),
+        may_leave=sandbox.get("allowUnsandboxedCommands") is not False,
+        secrets=secrets,
+    )
 
 
 def _directories(named: Sequence[str], places: Places, problems: list[Remark]) -> tuple[Path, ...]:

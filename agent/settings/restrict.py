@@ -17,6 +17,7 @@ _NEVER = frozenset(
     {
         *("apiKeyHelper", "awsAuthRefresh", "awsCredentialExport", "gcpAuthRefresh", "otelHeadersHelper"),
         *("skipDangerousModePermissionPrompt", "skipAutoPermissionPrompt", "autoMode", "allowedHttpHookUrls"),
+        "deploySecrets",
     }
 )
 MANAGED_ONLY = frozenset(

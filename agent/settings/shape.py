@@ -36,6 +36,7 @@ _SHAPE: Mapping[str, str] = {
     "enabledMcpjsonServers": _TEXTS,
     "disabledMcpjsonServers": _TEXTS,
     "sandbox": _OBJECT,
+    "deploySecrets": _OBJECT,
     "claudeMdExcludes": _TEXTS,
     "allowManagedHooksOnly": _FLAG,
     "allowManagedPermissionRulesOnly": _FLAG,

@@ -135,6 +135,7 @@ def build_agent(
         asker=asker,
         env=around.env,
         sandbox=around.settings.sandbox.get("enabled") is not False,  # only a user's own file can say so
+        shelter=around.settings.shelter,
         hooks=(*around.hooks, *announced.hooks),
         skills=around.catalogue.skills,
         instructions=around.instructions,
