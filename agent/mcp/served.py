@@ -168,7 +168,7 @@ async def run(
     agent = _agent(ctx, workflow.root, answers, take_defaults, mode="acceptEdits")
     agent.siblings = siblings
     done = [result_of(item.model_dump(exclude_none=True)) for item in delegation_results or ()]
-    return await _work(ctx, agent, "" if session else workflow.prompt(), session, workflow, done)
+    return _shown(await _work(ctx, agent, "" if session else workflow.prompt(), session, workflow, done))
 
 
 @tool("delegate", effects={"reads", "writes", "runs", "network", "asks"})
@@ -190,9 +190,19 @@ async def delegate(
     agents = builtin_agents()
     if (name := resolve_agent_name(to)) not in agents:
         raise ToolError(f"There is no agent {clean(to)[:60]!r}. There are: {', '.join(sorted(agents))}.")
-    agent = _agent(ctx, _inside(ctx, directory), answers, take_defaults=False, mode="default")
-    agent.definition = agents[name]
-    return await _work(ctx, agent, task, session, None)
+    root = _inside(ctx, directory)
+    agent = _agent(ctx, root, answers, take_defaults=False, mode="default")
+    if name == agent.definition.name:
+        return _shown(await _work(ctx, agent, task, session))
+    if session is not None and agents[name].orchestration.can_resume is False:
+        raise ToolError(f"{name} cannot be resumed: each call is a fresh run. Put what it found before into the task.")
+    from agent.delegation.direct import Direct
+    from agent.session.journal import find_session
+
+    direct = await Direct.of(agents[name], task, root, "orchestrator")
+    agent.definition = direct.agent
+    result = await _work(ctx, agent, direct.prompt, session)
+    return _shown(await direct.verified(result, find_session(result.session_id, root)) if result.session_id else result)
 
 
 SERVED: tuple[Tool, ...] = (run, check, detect, spec, explain, delegate)
@@ -217,11 +227,10 @@ async def _work(
     agent: Agent,
     prompt: str,
     session: str | None,
-    workflow: WorkflowRun | None,
+    workflow: WorkflowRun | None = None,
     done: Sequence[DelegationResult] = (),
-) -> ToolResult:
+) -> Result:
     """Run to the end, saying what happens. When the call is cancelled, the run is interrupted and its journal whole."""
-    from agent.api import result_json
     from agent.session.journal import SessionError
 
     try:
@@ -232,10 +241,16 @@ async def _work(
                     ctx.progress(line)
     except (SessionError, DelegationError) as error:
         raise ToolError(str(error)) from error
+    return going.result
+
+
+def _shown(result: Result) -> ToolResult:
+    from agent.api import result_json
+
     redactor = Redactor.from_environment(os.environ)
-    data = redactor.json(result_json(going.result))
-    text = redactor.text(_told(going.result))[:_MOST_TEXT]
-    failed = going.result.status not in ("completed", "needs_input")
+    data = redactor.json(result_json(result))
+    text = redactor.text(_told(result))[:_MOST_TEXT]
+    failed = result.status not in ("completed", "needs_input")
     return ToolResult(clean(text), is_error=failed, data=data)
 
 

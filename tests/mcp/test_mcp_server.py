@@ -165,6 +165,24 @@ async def test_a_task_in_words_goes_to_the_agent_or_is_refused(shop: Path) -> No
         assert "There is no agent" in str(unknown.content)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["accept", "decline"])
+async def test_a_sibling_does_its_work_where_the_person_allows_it(shop: Path, answer: str) -> None:
+    code = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+    (shop / "bare").mkdir()
+    (shop / "bare" / "requirements.txt").write_text("fastapi==0.115.0\n")
+    (shop / "bare" / "main.py").write_text(code)
+    asked = {"directory": "bare", "to": "code-backend", "task": "헬스 엔드포인트를 추가해 주세요."}
+    async with _client(shop, "auto", _Person(answer)) as client:
+        result = await client.call_tool("delegate", asked)
+        again = await client.call_tool("delegate", {**asked, "session": result.structured_content["session_id"]})
+    assert ((shop / "bare" / "main.py").read_text() == code) is (answer == "decline")
+    assert "헬스 엔드포인트를 추가해 주세요." in str(result.content)
+    assert bool(result.structured_content["denials"]) is (answer == "decline")
+    assert again.is_error
+    assert "cannot be resumed" in str(again.content)
+
+
 # --- the bridge, with a tool that tells what happened to it ---
 
 
