@@ -94,9 +94,9 @@ class Run:
         self.session_id = opening.session_id or ""
         self.talk: Conversation | None = None
         self._work = work
-        setup = Setup(agent, workflow, self._queue.put_nowait, results)
-        self._task = asyncio.ensure_future(self._drive(setup, checked(prompt), opening, prompt_id))
-        self._task.add_done_callback(lambda _task: self._queue.put_nowait(None))
+        self._setup = Setup(agent, workflow, self._queue.put_nowait, results)
+        self._task = asyncio.ensure_future(self._drive(self._setup, checked(prompt), opening, prompt_id))
+        self._task.add_done_callback(self._ended)
 
     @property
     def result(self) -> Result:
@@ -109,15 +109,26 @@ class Run:
         """Stop at the next possible point; running tools are cancelled."""
         self._task.cancel()
 
+    async def stop(self, task_id: str) -> bool:
+        """End one part alone, a child agent or a background command; the run goes on. False when none of it runs."""
+        return self.talk is not None and await self._setup.stop(task_id, self.talk.calls.context)
+
     async def __aiter__(self) -> AsyncIterator[Event]:
         try:
             while (event := await self._queue.get()) is not None:
                 yield event
-            await self._task
+            if not self._task.cancelled():
+                await self._task
         finally:
             if not self._task.done():
                 self._task.cancel()
                 await asyncio.gather(self._task, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        if task.cancelled():  # before it had begun
+            self._result = Interrupted(session_id=self.session_id)
+            self._setup.finished(self._result)
+        self._queue.put_nowait(None)
 
     async def _drive(self, setup: Setup, prompt: Said, opening: Opening, prompt_id: str | None) -> None:
         try:

@@ -97,6 +97,20 @@ class Setup:
             read(event)
         self._show(event)
 
+    async def stop(self, task_id: str, context: ToolContext) -> bool:
+        """End a child agent or a background command. False when nothing of that id is running."""
+        if self._delegating.stop(task_id):
+            return True
+        if "shell" not in context.state:
+            return False
+        from tools.shell import shell, stop
+
+        task = shell(context).tasks.get(task_id)
+        if task is None or task.status != "running":
+            return False
+        await stop(task)
+        return True
+
     async def servers_ready(self) -> None:
         """Start the MCP servers, once for all runs of the agent. The surface that made them closes them."""
         if self._agent.servers is not None:

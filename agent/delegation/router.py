@@ -43,8 +43,8 @@ _EARLIER = 4000  # characters of a report kept for agents that depend on it
 class Tree:
     """What all agents of a run share.
 
-    `ended` maps agent ids to the agent's name and how it ended, `written` to the files it has written so far; `reports`
-    maps agent names to the beginning of their last report.
+    `running` maps agent ids to what drives them, `ended` to the agent's name and how it ended, `written` to the files
+    it has written so far; `reports` maps agent names to the beginning of their last report.
     """
 
     limits: TreeLimits = field(default_factory=TreeLimits)
@@ -54,6 +54,7 @@ class Tree:
     ended: dict[str, tuple[str, str]] = field(default_factory=dict)
     written: dict[str, dict[str, None]] = field(default_factory=dict)
     reports: dict[str, str] = field(default_factory=dict)
+    running: dict[str, asyncio.Future[Result]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.slots = asyncio.Semaphore(self.limits.at_once)
@@ -123,6 +124,11 @@ class Router:
                 return await self._carry_out(request, agent, model, resume)
         finally:
             self._order.leave(entry)
+
+    def stop(self, agent_id: str) -> bool:
+        """End one agent of the tree and those below it; who waits for it goes on. False when none of that id runs."""
+        driving = self._tree.running.get(agent_id)
+        return driving is not None and driving.cancel()
 
     # --- who ---
 
@@ -275,6 +281,20 @@ class Router:
         assert self._setting.session is not None  # noqa: S101 - checked in _no_resume
         return history_of(read_lines(self._setting.session / JOURNAL), agent_id)
 
+    async def _driven(self, talk: Conversation) -> Result:
+        """`drive` as a task of its own, so that `stop` can end it alone."""
+        driving = asyncio.ensure_future(drive(talk))
+        agent_id = str(talk.agent_id)
+        self._tree.running[agent_id] = driving
+        try:
+            return await driving
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return Interrupted(session_id=talk.session_id)  # stopped before it had begun
+        finally:
+            del self._tree.running[agent_id]
+
     async def _drive(self, child: Child, agent: AgentDefinition, share: Share) -> Result:
         """The child's one result, whatever happens to it. Cancelling goes through to it and on to the parent."""
         talk = child.talk
@@ -282,7 +302,7 @@ class Router:
         result: Result = Interrupted(session_id=talk.session_id)
         try:
             async with asyncio.timeout(share.limits.seconds) as clock:
-                result = await drive(talk)
+                result = await self._driven(talk)
             if clock.expired():
                 reason = f"The limit of {share.limits.seconds:.0f} s was reached."
                 shared = {f: getattr(result, f) for f in ("session_id", "text", "turns", "seconds", "usage", "denials")}

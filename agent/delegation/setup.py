@@ -91,6 +91,10 @@ class Delegating:
         self._router = Router(setting, Tree(TreeLimits.from_environment(self.env)), elsewhere=self._requests)
         return self._router
 
+    def stop(self, agent_id: str) -> bool:
+        """End one agent that was started, and those below it. False when none of that id runs."""
+        return self._router is not None and self._router.stop(agent_id)
+
     def serve(self, talk: Conversation) -> None:
         """Delegate for this conversation."""
         if self._router is not None:

@@ -18,6 +18,7 @@ from agent.permissions import Rules
 from agent.result import Completed, Failed, Interrupted, NeedsInput, OutOfBudget, Refused, Result
 from agent.testing import Fault, ScriptedModel, Turn, broken_call, call, text, thinking
 from tools.ask import ask_user_question
+from tools.shell import bash
 from tools.tool import Tool, ToolContext, ToolError, ToolResult, tool
 
 
@@ -420,3 +421,33 @@ class NobodyAsksTwice(Headless):
     async def permission(self, request: Any) -> Any:
         assert request.input == {"word": "again"}
         return await super().permission(request)
+
+
+async def test_a_run_that_is_interrupted_at_once_has_its_one_result(tmp_path: Path) -> None:
+    run = agent(tmp_path, ScriptedModel(["unused"])).start("go")
+    run.interrupt()
+    events = [event async for event in run]
+    assert isinstance(run.result, Interrupted)
+    assert [type(event) for event in events] == [RunFinished]
+
+
+async def test_a_background_command_is_ended_alone(tmp_path: Path) -> None:
+    model = ScriptedModel([[call("Bash", command="sleep 60", run_in_background=True)], [call("Hold")], "Done."])
+    stopped = asyncio.Event()
+
+    @tool("Hold", effects={"reads"})
+    async def hold(ctx: ToolContext) -> ToolResult:
+        """Wait for the test."""
+        await stopped.wait()
+        (task,) = ctx.state["shell"].tasks.values()
+        return ToolResult(task.status)
+
+    running = agent(tmp_path, model, [bash, hold], mode="bypassPermissions", sandbox=False)
+    run = running.start("go")
+    async for event in run:
+        if isinstance(event, ToolFinished) and event.tool == "Bash":
+            assert await run.stop("nothing") is False
+            assert await run.stop(str(event.data["backgroundTaskId"])) is True
+            stopped.set()
+    assert isinstance(run.result, Completed)
+    assert results_sent(model)[0]["content"] == "stopped"

@@ -382,6 +382,28 @@ async def test_the_context_is_accounted_for(sdk: Any, served: Any, options: Any)
     assert 5 < usage["percentage"] < 10
 
 
+async def test_a_child_is_stopped_alone(sdk: Any, options: Any, served: Any) -> None:
+    child = sdk.AgentDefinition(description="Sleeps.", prompt="Sleep.", tools=["Bash"])
+    turns = [
+        [call("Agent", description="Sleep", prompt="Sleep.", subagent_type="sleeper")],
+        [call("Bash", command="sleep 100")],
+        "Then without it.",
+    ]
+    given = options(served(turns), agents={"sleeper": child}, allowed_tools=["Agent", "Bash(sleep *)"])
+    seen = []
+    async with sdk.ClaudeSDKClient(given) as client:
+        await client.query("Go")
+        async for message in client.receive_response():
+            seen.append(message)
+            blocks = getattr(message, "content", None)
+            if isinstance(blocks, list) and any(getattr(block, "name", "") == "Bash" for block in blocks):
+                (started,) = [m for m in seen if type(m).__name__ == "TaskStartedMessage"]
+                await client.stop_task(started.task_id)
+    (ended,) = [m for m in seen if type(m).__name__ == "TaskNotificationMessage"]
+    assert (ended.status, ended.task_id) == ("stopped", started.task_id)
+    assert (seen[-1].subtype, seen[-1].result) == ("success", "Then without it.")
+
+
 async def test_what_is_not_supported_is_said(sdk: Any, options: Any) -> None:
     async with sdk.ClaudeSDKClient(options(None, model="playbook")) as client:
         with pytest.raises(Exception, match="no running task"):

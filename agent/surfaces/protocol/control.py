@@ -152,7 +152,9 @@ async def _rewind_files(_session: Session, _request: Mapping[str, Any]) -> Json:
     return {"canRewind": False, "error": "File checkpoints are not kept here, so nothing can be rewound."}
 
 
-async def _stop_task(_session: Session, request: Mapping[str, Any]) -> Json:
+async def _stop_task(session: Session, request: Mapping[str, Any]) -> Json:
+    if await session.stop_task(str(request.get("task_id"))):
+        return {}
     raise ControlError(f"There is no running task {request.get('task_id')!r} that could be stopped.")
 
 

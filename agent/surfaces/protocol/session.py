@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import traceback
 from collections import deque
@@ -65,6 +64,10 @@ class Session:
         if self._run is not None:
             self._run.interrupt()
 
+    async def stop_task(self, task_id: str) -> bool:
+        """End a child agent or a background command of the turn that is going on. False when none of that id runs."""
+        return self._run is not None and await self._run.stop(task_id)
+
     def _output(self, flags: Flags, stdout: int) -> Wire | Printed:
         if flags.output_format == "stream-json":
             return Wire(stdout, self._spill_directory)
@@ -119,13 +122,8 @@ class Session:
         else:
             run = self._run = self._start(agent, joined(*self._held, said), frame)
             self._held.clear()
-        try:
-            async for event in run:
-                self._event(turn, event)
-        except asyncio.CancelledError:
-            if not self._stopped():
-                raise
-            return Interrupted(session_id=self._known_id())  # stopped before it had begun
+        async for event in run:
+            self._event(turn, event)
         return run.result
 
     def _start(self, agent: Agent, prompt: Said, frame: Mapping[str, Any]) -> Run:
