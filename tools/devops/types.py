@@ -168,7 +168,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A scanned project. `existing` lists deployment files already there, relative to `root`."""
+    """A scanned project. `existing` lists deployment files already there, relative to `root`.
+
+    `service_images` holds, by backing service, the image and version that the project's own compose file runs.
+    """
 
     root: str
     units: tuple[DeployUnit, ...]
@@ -177,6 +180,7 @@ class Project:
     missing: tuple[Missing, ...]
     default_branch: str | None = None
     notes: tuple[str, ...] = ()
+    service_images: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- what is planned -------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from tools.devops.checks.consistency_rules import RULES
 from tools.devops.checks.documents import mapping, sequence
 from tools.devops.checks.gate import Gate, Subject, lookup
 from tools.devops.checks.kubernetes_model import candidates
-from tools.devops.types import DeployUnit, Finding
+from tools.devops.types import DeployUnit, Evidence, Finding, Spec
 
 # Country of each region, as of 2026-08; a region that is not listed is not judged.
 _COUNTRY = {
@@ -49,7 +49,7 @@ def check(subject: Subject, _files: tuple[str, ...]) -> Iterator[Finding]:
     units = [unit for unit in subject.project.units if unit.kind != "library"]
     yield from _health(claims, units)
     yield from _ports(subject, claims)
-    yield from _versions(claims)
+    yield from _versions(claims, subject.spec)
     yield from _branches(subject, claims)
     yield from _railway_services(claims)
     yield from _migrations(claims, units)
@@ -136,15 +136,18 @@ def _own_port(service: object) -> str:
     return ""
 
 
-def _versions(claims: list[Claim]) -> Iterator[Finding]:
-    """One major version of each database everywhere; an interpreter in a workflow is that of one of the images."""
+def _versions(claims: list[Claim], spec: Spec | None) -> Iterator[Finding]:
+    """One major version of each database everywhere, the SPEC's where it states one; an interpreter in a workflow is
+    that of one of the images.
+    """
     subjects = dict.fromkeys(claim.subject for claim in claims if claim.subject.endswith(" version"))
     for subject in subjects:
         found, what = _of(claims, subject), subject.removesuffix(" version")
         if what in ("python", "node"):
             allowed, judged, rule = [c for c in found if c.scope], [c for c in found if not c.scope], "runtime"
         else:
-            allowed, judged, rule = found[:1], found[1:], "version"
+            told = _spec_version(what, spec)
+            allowed, judged, rule = ([told], found, "version") if told else (found[:1], found[1:], "version")
         for claim in judged:
             if allowed and not any(_same_version(claim.value, other.value) for other in allowed):
                 message = f"{what} {claim.value} here, {allowed[0].value} in {allowed[0].file}:{allowed[0].line}."
@@ -155,6 +158,17 @@ def _versions(claims: list[Claim]) -> Iterator[Finding]:
                 f"python {later.value} here, {first.value} in line {first.line}: packages do not move between them."
             )
             yield RULES.at("runtime", later.file, later.line, message)
+
+
+def _spec_version(what: str, spec: Spec | None) -> Claim | None:
+    """The version of a database or cache that the SPEC states."""
+    for name in ("database", "cache"):
+        said = spec.deployment.get(name) if spec else None
+        value = mapping(said.value) if said is not None and said.status == "stated" else {}
+        if str(value.get("engine", "")).startswith(what) and str(value.get("version", ""))[:1].isdigit():
+            where = said.evidence[0] if said is not None and said.evidence else Evidence("the SPEC", 0, "")
+            return Claim(f"{what} version", str(value["version"]), where.file, where.line)
+    return None
 
 
 def _same_version(one: str, other: str) -> bool:

@@ -14,6 +14,7 @@ from tools.devops.checks.linters import railway_sdk
 from tools.devops.checks.railway_program import Call, parse_program
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import own
+from tools.devops.checks.tree import base_name, folder_of
 from tools.devops.cron import shortest_gap_minutes
 from tools.devops.types import Finding, Severity
 
@@ -161,7 +162,7 @@ def _legacy(subject: Subject, path: str) -> Iterator[Finding]:
     if builder == "NIXPACKS":
         yield RULES.at("nixpacks", path, document.line("build", "builder"), "The builder is NIXPACKS.")
     uses_dockerfile = builder == "DOCKERFILE" or (dockerfiles and "Dockerfile" in subject.tree)
-    health = _has_health_route(subject)
+    health = _has_health_route(subject, folder_of(path))
 
     def line_in(*place: str) -> Callable[[str], int]:
         return lambda key: document.line(*place, key)
@@ -174,13 +175,19 @@ def _legacy(subject: Subject, path: str) -> Iterator[Finding]:
             yield from deploy_findings(path, {**deploy, **override}, uses_dockerfile, at, "", health)
 
 
-def _has_health_route(subject: Subject) -> bool:
-    """Whether the code has a health route, as far as is known."""
+def _has_health_route(subject: Subject, service: str) -> bool:
+    """Whether the code behind `service` (a name or a folder) has a health route, as far as is known."""
     try:
         units = subject.project.units
     except CouldNotRunError:
         return True
-    return not units or any(unit.health_path for unit in units)
+    wanted = _folded(service)
+    own = [unit for unit in units if wanted in (_folded(unit.name), _folded(unit.path), _folded(base_name(unit.path)))]
+    return not units or any(unit.health_path for unit in own or units)
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def deploy_findings(
@@ -229,7 +236,7 @@ def _program(subject: Subject, path: str) -> Iterator[Finding]:
         deploy = _deploy_of(call)
         if not call.dynamic & {"deploy"}:
             is_image = "image(" in call.source
-            health = _has_health_route(subject)
+            health = _has_health_route(subject, call.name)
             yield from deploy_findings(path, deploy, dockerfile or is_image, call.line_of, call.name, health)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from tools.devops.plan.names import NAME, deployable, platform_for, slugs, stated
-from tools.devops.plan.services import Service, services_for, services_of
+from tools.devops.plan.services import Service, addresses_of, services_for, services_of
 from tools.devops.platform import platform_of
 from tools.devops.types import Decision, DeployUnit, EnvVar, Project, Spec
 
@@ -82,10 +82,10 @@ def is_secret(name: str) -> bool:
 
 def _names(unit: DeployUnit, spec: Spec | None) -> list[str]:
     names = [name for name in unit.env if NAME.fullmatch(name) and name != "GIT_SHA"]  # the image brings that one
-    for service in services_of(unit, spec):
+    for variable, service in addresses_of(unit, services_of(unit, spec)):
         parts = re.compile(rf"^({'|'.join(service.prefixes)})_?(HOST|SERVER|HOSTNAME)$")
         if not any(name in service.urls or parts.match(name) for name in names):
-            names.append(service.variable(unit))
+            names.append(variable)
     return list(dict.fromkeys(names))
 
 

@@ -34,7 +34,7 @@ from tools.devops.plan.pipeline import Checks, checks_of
 from tools.devops.plan.processes import Process, Visit, crons_of, fits_lambda, migration_of, visits_of, workers_of
 from tools.devops.plan.regions import regions
 from tools.devops.plan.said import said
-from tools.devops.plan.services import Service, services_for, services_of
+from tools.devops.plan.services import Service, addresses_of, services_for, services_of
 from tools.devops.platform import Platform, facts, platform_of
 from tools.devops.types import DEPLOYMENT_FIELDS, ArtifactPlan, DeployUnit, EnvVar, Plan, Project, Spec
 
@@ -210,7 +210,7 @@ def _unit_view(unit: DeployUnit, name: str, plan: Plan, spec: Spec | None, proje
     services = _shared_names(services_of(unit, spec), services_for(project, spec))
     env = tuple(v for v in plan.env if unit.path in v.units and v.lives_in in ("platform", "build"))
     names = {v.name for v in env}
-    addresses = tuple((v, s) for s in services for v in [s.variable(unit)] if v in names)
+    addresses = tuple((variable, service) for variable, service in addresses_of(unit, services) if variable in names)
     taken = {variable for variable, _ in addresses}
     own = [v for v in env if v.name not in taken]
     command = image.command if image else exec_line(unit.start or "", port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def scan_project(root: Path) -> Project:
         missing=tuple(lacking),
         default_branch=default_branch(tree),
         notes=tree.notes,
+        service_images=_service_images(Folder(tree, ".")),
     )
 
 
@@ -117,6 +119,12 @@ def _with_compose(root: Folder, units: list[DeployUnit]) -> list[DeployUnit]:
         return replace(unit, services=tuple(sorted({*unit.services, *kinds})), env=tuple(sorted({*unit.env, *env})))
 
     return [joined(unit) for unit in units]
+
+
+def _service_images(root: Folder) -> dict[str, str]:
+    """Backing service -> its image in the root's compose file, where that names a version."""
+    images = {image_service(service): text(service.get("image")) for _name, service in compose_services(root)}
+    return {kind: image for kind, image in images.items() if kind and re.fullmatch(r"[\w./-]+:[\w.-]*\d[\w.-]*", image)}
 
 
 def _names(service: dict[str, object]) -> list[str]:
