@@ -107,7 +107,8 @@ class DeployUnit:
     application object or file (`app.main:app`, `dist/main.js`). `files` lists the paths (relative to `path`) a build
     needs first: manifests and lock files. An entry of `cron` without `schedule` is a program that a scheduler is meant
     to start; when is for the SPEC to say. `ready` maps readiness subjects (`health`, `liveness`, `metrics`, `sigterm`,
-    `json_logs`, `migrations`) to whether the code has them.
+    `json_logs`, `migrations`) to whether the code has them. `base_image` is the language image with its version that
+    the unit's own hand-written Dockerfile runs on (`python:3.12`).
     """
 
     path: str
@@ -137,6 +138,7 @@ class DeployUnit:
     env: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     ready: Mapping[str, bool] = field(default_factory=dict)
+    base_image: str | None = None
 
 
 def is_frontend(unit: DeployUnit) -> bool:

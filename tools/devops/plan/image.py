@@ -67,8 +67,11 @@ def runtime_of(unit: DeployUnit) -> str:
 
 
 def language_version(unit: DeployUnit) -> str:
-    """The version of the unit's language used in images and CI."""
+    """The version of the unit's language used in images and CI: that of a hand-written Dockerfile is tested."""
     entry = _data()["languages"].get(runtime_of(unit))
+    image, _, pinned = (unit.base_image or "").partition(":")
+    if entry and pinned and image == runtime_of(unit):
+        return ".".join(pinned.split(".")[: entry["parts"]])
     return pick_version(unit.version, entry["version"], entry["parts"]) if entry else ""
 
 

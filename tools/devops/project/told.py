@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from tools.devops.merge import is_untouched
 from tools.devops.project.tree import Folder, dig, items, mapping, text, texts
 from tools.devops.types import DeployUnit
 
@@ -26,6 +27,7 @@ class Told:
     port: int | None = None
     health_path: str | None = None
     output_dir: str | None = None
+    base_image: str | None = None
     workers: tuple[Entry, ...] = ()
     cron: tuple[Entry, ...] = ()
 
@@ -53,6 +55,7 @@ def _over(unit: DeployUnit, told: Told) -> DeployUnit:
         port=told.port or unit.port,
         health_path=told.health_path or unit.health_path,
         output_dir=told.output_dir or unit.output_dir,
+        base_image=told.base_image or unit.base_image,
         workers=(*told.workers, *kept) if told.workers else unit.workers,
         cron=(*unit.cron, *(entry for entry in told.cron if entry not in unit.cron)),
     )
@@ -203,9 +206,16 @@ def _wrangler(folder: Folder) -> Told:
 _EXPOSE = re.compile(r"^[ \t]*EXPOSE\s+(\d{2,5})", re.IGNORECASE | re.MULTILINE)
 
 
+_FROM = re.compile(
+    r"^[ \t]*FROM\s+(?:--\S+\s+)*(?:\S+/)?((?:python|node):\d{1,3}(?:\.\d{1,3})?)(?![\d])", re.IGNORECASE | re.MULTILINE
+)
+
+
 def _dockerfile(folder: Folder) -> Told:
-    found = _EXPOSE.findall(folder.read("Dockerfile"))
-    return Told(port=_port(found[-1])) if found else Told()
+    content = folder.read("Dockerfile")
+    ports, images = _EXPOSE.findall(content), _FROM.findall(content)
+    own = [] if is_untouched(content) else images  # what we wrote ourselves binds nobody
+    return Told(port=_port(ports[-1]) if ports else None, base_image=own[-1] if own else None)
 
 
 def dockerfile_start(folder: Folder) -> str | None:
