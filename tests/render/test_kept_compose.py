@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from tools.devops.checks import run_checks
-from tools.devops.merge import merge
 from tools.devops.plan import make_plan
 from tools.devops.project import scan_project
 from tools.devops.render import render
@@ -91,25 +90,3 @@ def test_tests_run_on_the_language_version_of_the_kept_dockerfile(shop: Callable
     text = (root / ".github/workflows/ci-cd.yml").read_text()
     assert 'python-version: "3.12"' in text
     assert not [f for f in run_checks(root, kinds=["consistency"], linters=False).findings if "runtime" in f.rule]
-
-
-MINE = "services:\n  web:\n    build: {context: ./}\n    ports: ['8000:8000']\n"
-
-
-@pytest.mark.parametrize(
-    ("existing", "status"),
-    [
-        (MINE, "conflict"),
-        ("services:\n  proxy:\n    image: caddy:2\n    ports: ['8000:80']\n", "conflict"),
-        ("services:\n  database:\n    image: postgres:18\n", "conflict"),
-        ("services:\n  mail:\n    image: axllent/mailpit:v1\n    ports: ['8025:8025']\n", "updated"),
-        ("services:\n  api:\n    build:\n      context: .\n    ports:\n      - 127.0.0.1:8000:8000\n", "updated"),
-        ("services: {}\n", "updated"),
-    ],
-)
-def test_a_compose_file_that_runs_the_same_under_other_names_is_not_added_to(existing: str, status: str) -> None:
-    ours = (
-        "services:\n  api:\n    build:\n      context: .\n    ports:\n      - 127.0.0.1:8000:8000\n"
-        "  db:\n    image: postgres:16-alpine\n"
-    )
-    assert merge(existing, ours, "compose.yaml", "compose").status == status
