@@ -18,6 +18,7 @@ _OF_DATABASE = re.compile(r"(?:\bDB|데이터베이스)\s?[를는은]?\s?$", FLA
 _CHOOSES = re.compile(r"[을를]\s?(?:선택|채택|사용|이용|쓴)", FLAGS)
 _SHARED_VERB = re.compile(r"에\s?,[^.;]{0,60}(?:배포|호스팅)")
 _ALONE = re.compile(r"[\W_]*(?:only|에만|고정)?[\W_]*", FLAGS)
+_RUNS_ON = re.compile(r"(?:\bon\s(?:an?\s|the\s)?|\()$", FLAGS)
 _ON = re.compile(r"\bon\s(?:an?\s|the\s)?(?:\w{1,12}\s)?$", FLAGS)
 
 
@@ -85,7 +86,21 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
         and found("rules.server", scope.whole)
     ):
         return PROSE
+    if not mention.generic and _runs_on(statement, mention, scope):
+        return PROSE
     return _negated_bare(statement, mention)
+
+
+def _runs_on(statement: Statement, mention: Mention, scope: Scope) -> bool:
+    """`FastAPI on Railway`, `Next.js (Vercel)` in a list of what the system consists of: the code, then its place."""
+    if statement.kind not in ("item", "cell") or not found("rules.stack", " ".join(statement.headings[:1])):
+        return False
+    before = scope.text[max(scope.sentence[0], mention.start - 48) : mention.start]
+    joint = _RUNS_ON.search(before)
+    if joint is None:
+        return False
+    named = re.split(r"[,;]|\band\b", before[: joint.start()], flags=re.IGNORECASE)[-1]
+    return bool(_sides_in(named)) or found("rules.framework", named)
 
 
 def _negated_bare(statement: Statement, mention: Mention) -> int:
@@ -164,11 +179,13 @@ def _side(statement: Statement, mention: Mention, family: Sequence[Mention]) -> 
     others = [m for m in family if m.value != mention.value]
     left = max([scope.sentence[0], *(m.end for m in others if m.end <= mention.start)])
     right = min([scope.sentence[1], *(m.start for m in others if m.start >= mention.end)])
-    behind = statement.text[mention.end : min(right, mention.end + 24)]
+    behind = re.split(r"[,;]|\band\b", statement.text[mention.end : min(right, mention.end + 24)])[0]
     for text, take in ((behind[:12], 0), (statement.text[left : mention.start], -1), (behind, 0)):
         sides = _sides_in(text)
         if sides:
             return sides[take]
+    if others and found("rules.frontend_framework", statement.text[left : mention.start]):
+        return "frontend"
     for key in (*statement.keys, *statement.parents[:1], *statement.headings[:2]):
         sides = _sides_in(key)
         if sides:
