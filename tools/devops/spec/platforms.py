@@ -80,20 +80,24 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
         return PROSE
     if _short(statement) and (context_kind(statement) == "excluded" or _decided(statement, mention)):
         return PROSE
-    if (
-        mention.generic < 2
-        and _ON.search(scope.text, scope.sentence[0], mention.start)
-        and found("rules.server", scope.whole)
-    ):
-        return PROSE
-    if not mention.generic and _runs_on(statement, mention, scope):
+    if _runs_on(statement, mention, scope):
         return PROSE
     return _negated_bare(statement, mention)
 
 
 def _runs_on(statement: Statement, mention: Mention, scope: Scope) -> bool:
-    """`FastAPI on Railway`, `Next.js (Vercel)` in a list of what the system consists of: the code, then its place."""
-    if statement.kind not in ("item", "cell") or not found("rules.stack", " ".join(statement.headings[:1])):
+    """`the API runs on Railway`; and in a list of what the system consists of `Next.js (Vercel)`: the code, its place."""
+    if (
+        mention.generic < 2
+        and _ON.search(scope.text, scope.sentence[0], mention.start)
+        and found("rules.server", scope.whole)
+    ):
+        return True
+    if (
+        mention.generic
+        or statement.kind not in ("item", "cell")
+        or not found("rules.stack", " ".join(statement.headings[:1]))
+    ):
         return False
     before = scope.text[max(scope.sentence[0], mention.start - 48) : mention.start]
     joint = _RUNS_ON.search(before)
