@@ -86,7 +86,7 @@ def _strength(statement: Statement, mention: Mention, scope: Scope) -> int:
 
 
 def _runs_on(statement: Statement, mention: Mention, scope: Scope) -> bool:
-    """`the API runs on Railway`; and in a list of what the system consists of `Next.js (Vercel)`: the code, its place."""
+    """`the API runs on Railway`; in a list of what the system consists of also `Next.js (Vercel)`: code, place."""
     if (
         mention.generic < 2
         and _ON.search(scope.text, scope.sentence[0], mention.start)
