@@ -51,7 +51,9 @@ class Event:
 class RunStarted(Event):
     """First event of a run. `prefix` (`system`, `tools`) stays byte-identical for the whole conversation.
 
-    `workflow` holds the options of an eight-step run, so that a resumed one needs none.
+    `workflow` holds the options of an eight-step run, so that a resumed one needs none. `sandbox` says what will
+    confine commands: `bubblewrap`, tried out before the first one, `none` where it is not installed, `off`, empty
+    without a shell.
     """
 
     type: ClassVar[str] = "run_started"
@@ -65,6 +67,7 @@ class RunStarted(Event):
     workflow: Mapping[str, Any] | None = None
     resumed: bool = False
     notices: Sequence[str] = ()
+    sandbox: Literal["bubblewrap", "none", "off", ""] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

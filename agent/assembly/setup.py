@@ -14,7 +14,7 @@ from agent.assembly.configuration import Configuration
 from agent.assembly.tools import Offer, offer
 from agent.budget import Ledger
 from agent.calls.runner import CallRunner
-from agent.calls.shelter import Confined, Shelter
+from agent.calls.shelter import Confined, Shelter, expected
 from agent.calls.taint import tainted_by
 from agent.conversation import Conversation
 from agent.delegation.setup import Delegating
@@ -203,6 +203,7 @@ class Setup:
             workflow=self._workflow.options() if self._workflow else None,
             resumed=restored is not None,
             notices=[*agent.notices, *notices, *served],
+            sandbox=expected(sandbox=agent.sandbox) if "Bash" in talk.calls.tools else "",
         )
         recording.begin(started)
         self._tell(started)

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
+import shutil
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from agent.events import Event, Notice
 from tools.tool import Effect, Tool, ToolContext, ToolResult
@@ -141,6 +144,14 @@ class Confined:
         alone = copy.copy(ctx)
         alone.env = {**ctx.env, **given}
         return alone
+
+
+def expected(*, sandbox: bool) -> Literal["bubblewrap", "none", "off"]:
+    """What will confine commands, as far as a look at the installed programs tells: it is tried out later."""
+    if not sandbox:
+        return "off"
+    places = f"{os.defpath}{os.pathsep}/usr/local/bin{os.pathsep}{os.environ.get('PATH', '')}"
+    return "bubblewrap" if sys.platform == "linux" and shutil.which("bwrap", path=places) else "none"
 
 
 def _load() -> None:

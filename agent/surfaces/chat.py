@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +16,11 @@ from agent.session.opening import Opening
 from agent.surfaces.configured import agent_of, ask_for_trust, closing
 from agent.surfaces.flags import Flags
 from agent.surfaces.progress import describe
+from agent.surfaces.protocol.partial import Partial
 from agent.surfaces.run import summary
 from agent.surfaces.sessions import opening_of, sessions_of
 from tools.ports import Answers, PermissionAnswer, PermissionRequest, Question
+from tools.secrets import Redactor
 from tools.text import clean
 
 _HELP = (
@@ -82,6 +84,7 @@ async def _talk(agent: Agent, terminal: Terminal, flags: Flags) -> int:
 
 
 async def _converse(agent: Agent, terminal: Terminal, opening: Opening, text: str | None) -> int:
+    screen = _Screen(Redactor.from_environment(agent.env, also=agent.shelter.named()))
     print(f"expert-devops · {_HELP}")
     while True:
         try:
@@ -101,19 +104,19 @@ async def _converse(agent: Agent, terminal: Terminal, opening: Opening, text: st
         elif text and text.split()[0] == "/compact" and opening.resume is None:
             print("There is no conversation yet that could be summarised.")
         elif text and text.split()[0] == "/compact":
-            opening = await _turn(agent.compact(opening, text.removeprefix("/compact").strip()), opening)
+            opening = await _turn(agent.compact(opening, text.removeprefix("/compact").strip()), opening, screen)
         elif text:
-            opening = await _turn(agent.start(text, opening=opening), opening)
+            opening = await _turn(agent.start(text, opening=opening), opening, screen)
         text = None
 
 
-async def _turn(going: Run, opening: Opening) -> Opening:
+async def _turn(going: Run, opening: Opening, screen: _Screen) -> Opening:
     """Show a turn; what the next one opens: the session, once it has begun."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, going.interrupt)
     try:
         async for event in going:
-            _show(event)
+            screen.show(event)
     finally:
         loop.remove_signal_handler(signal.SIGINT)
     result = going.result
@@ -122,18 +125,31 @@ async def _turn(going: Run, opening: Opening) -> Opening:
     return Opening(resume=going.session_id) if going.talk is not None else opening
 
 
-def _show(event: Event) -> None:
+class _Screen:
+    """Prints events as they come; text that may begin a secret waits for what follows."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._partial = Partial(redactor)
+
+    def show(self, event: Event) -> None:
+        match event:
+            case ModelEvent(agent_id=None):
+                for shown in self._partial.events(event.event):
+                    _write(shown)
+            case RetryScheduled(discarded=True):
+                print(clean(f"\n{describe(event)} (the text above is void)"))
+            case _:
+                if (line := describe(event)) is not None:
+                    print(clean(line))
+
+
+def _write(event: Mapping[str, Any]) -> None:
     match event:
-        case ModelEvent(event={"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}):
+        case {"type": "content_block_delta", "delta": {"type": "text_delta", "text": str(text)}}:
             sys.stdout.write(clean(text))
             sys.stdout.flush()
-        case ModelEvent(event={"type": "content_block_stop"}):
+        case {"type": "content_block_stop"}:
             sys.stdout.write("\n")
-        case RetryScheduled(discarded=True):
-            print(clean(f"\n{describe(event)} (the text above is void)"))
-        case _:
-            if (line := describe(event)) is not None:
-                print(clean(line))
 
 
 def _shown(data: Any) -> str:

@@ -79,7 +79,14 @@ def sessions(args: argparse.Namespace) -> int:
 
 def doctor(args: argparse.Namespace) -> int:
     """Exit code 1 when something needed is missing; a missing linter is only said."""
-    rows = [*_runtime(), *_model_access(), *_programs(), *_linters(), *_definitions(Path(args.directory).resolve())]
+    rows = [
+        *_runtime(),
+        *_model_access(),
+        *_programs(),
+        *_sandbox(),
+        *_linters(),
+        *_definitions(Path(args.directory).resolve()),
+    ]
     _show(args, rows, ("status", "what", "detail"))
     return 1 if any(row["status"] == "problem" for row in rows) else 0
 
@@ -106,10 +113,23 @@ def _model_access() -> list[Row]:
 
 def _programs() -> list[Row]:
     rows = []
-    for program, purpose in (("git", "repository facts"), ("rg", "faster search"), ("bwrap", "sandbox for commands")):
+    for program, purpose in (("git", "repository facts"), ("rg", "faster search")):
         path = shutil.which(program)
         rows.append(_row("ok" if path else "missing", program, path or f"optional: {purpose}"))
     return rows
+
+
+def _sandbox() -> list[Row]:
+    """What confines commands here, tried out."""
+    from agent.sandbox import probe
+
+    report = probe()
+    if not report.available:
+        return [_row("missing", "sandbox", report.notice())]
+    return [
+        _row("ok", "sandbox", f"{report.mechanism}: {'; '.join(report.enforced)}"),
+        _row("ok", "not in the sandbox", "; ".join(report.missing)),
+    ]
 
 
 def _linters() -> list[Row]:

@@ -53,7 +53,10 @@ def _line(event: Event) -> str | None:
             return event.status
         case RunStarted():
             resumed = " (resumed)" if event.resumed else ""
-            first = f"{event.agent} with {event.model}, session {event.session_id}{resumed}"
+            cage = {"none": ", no sandbox", "off": ", sandbox off", "bubblewrap": ", commands sandboxed"}
+            first = (
+                f"{event.agent} with {event.model}, session {event.session_id}{resumed}{cage.get(event.sandbox, '')}"
+            )
             return "\n".join([first, *(f"  note: {notice}" for notice in event.notices)])
         case ToolStarted():
             return f"  {event.tool} {brief(event.input)}".rstrip()

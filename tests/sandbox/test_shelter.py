@@ -12,7 +12,7 @@ import pytest
 from agent.api import Agent
 from agent.askers import Headless
 from agent.calls.shelter import Shelter
-from agent.events import Event, Notice, PermissionDecided, ToolFinished
+from agent.events import Event, Notice, PermissionDecided, RunStarted, ToolFinished
 from agent.permissions import Rules
 from agent.session.sessions import Sessions
 from agent.settings import Places, Settings, load_settings
@@ -157,3 +157,18 @@ async def test_added_directories_can_be_written(tmp_path: Path) -> None:
     added.mkdir()
     await events_of(an_agent(project, [{"command": f"touch {added}/made"}], sandbox=True, directories=[added]))
     assert (added / "made").exists()
+
+
+async def test_a_run_says_at_its_start_what_will_confine_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def said(**more: Any) -> list[str]:
+        agent = Agent(cwd=tmp_path, model=ScriptedModel(["Done."]), env={}, **more)
+        return [event.sandbox for event in await events_of(agent) if isinstance(event, RunStarted)]
+
+    assert await said(sandbox=False) == ["off"]
+    assert await said(tools=[]) == [""]
+    monkeypatch.setattr("shutil.which", lambda name, **_: f"/usr/bin/{name}")
+    assert await said() == ["bubblewrap"]
+    monkeypatch.setattr("shutil.which", lambda name, **_: None)
+    assert await said() == ["none"]

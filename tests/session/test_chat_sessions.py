@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from agent.testing import FakeMessagesServer
+from agent.testing import FakeMessagesServer, Fault, Turn
 
 pytestmark = pytest.mark.slow  # a process with a terminal
 
@@ -118,6 +118,17 @@ def test_a_chat_is_one_session_until_it_is_cleared(chat: Any) -> None:
     assert "SEOUL" not in said(server, 4)
     assert "I know nothing." in said(server, 5)
     assert len(list(Path(os.environ["HOME"]).rglob("projects/*/*.jsonl"))) == 2
+
+
+def test_a_secret_that_comes_in_pieces_is_not_shown(chat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "correct-horse-battery")
+    with FakeMessagesServer([Turn(["It is correct-horse-battery, really."], fault=Fault(chunk=9))]) as server:
+        terminal = chat(server)
+        terminal.say("Which password?")
+        shown = terminal.until("really.")
+        assert "[redacted]" in shown
+        assert "correct-horse" not in shown
+        assert terminal.leave() == 0
 
 
 def test_a_chat_that_is_not_kept_leaves_nothing(chat: Any) -> None:

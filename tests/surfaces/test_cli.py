@@ -93,6 +93,16 @@ def test_listings_speak_json(command: str, tmp_path: Path, capsys: pytest.Captur
     assert isinstance(json.loads(out), list)
 
 
+@pytest.mark.needs("bwrap")
+def test_the_doctor_says_what_the_sandbox_enforces_and_what_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = run_cli(capsys, "doctor", "--json", "-C", str(tmp_path))
+    rows = {row["what"]: row["detail"] for row in json.loads(out)}
+    assert "no network" in rows["sandbox"]
+    assert "no limit on memory" in rows["not in the sandbox"]
+
+
 def test_the_persona_its_siblings_and_its_packs_are_listed_without_a_problem(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

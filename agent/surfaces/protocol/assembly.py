@@ -100,7 +100,7 @@ class Assembly:
         await self.servers.aclose()
 
     def init_message(self, started: RunStarted) -> Json:
-        """The `system/init` message of a turn. `agent` and `notices` are ours."""
+        """The `system/init` message of a turn. `agent`, `sandbox` and `notices` are ours."""
         packs, _problems = find_skills([builtin_skill_root()])
         return {
             "type": "system",
@@ -118,6 +118,7 @@ class Assembly:
             "plugins": [],
             "agents": sorted(self.around.catalogue.agents),
             "agent": started.agent,
+            "sandbox": started.sandbox,
             "notices": list(dict.fromkeys(started.notices)),
         }
 
