@@ -115,6 +115,7 @@ def test_limits_from_the_environment(env: dict[str, str], limits: TreeLimits) ->
     assert TreeLimits.from_environment(env) == limits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", ["a-model-of-ours", "inherit"])
 async def test_the_model_of_children_can_be_set_for_all(tmp_path: Path, wanted: str) -> None:
     """Without a key the name cannot be used: the caller's model does it, and the notice says what was tried."""

@@ -62,6 +62,7 @@ async def test_siblings_do_their_part_before_step_8_closes(tmp_path: Path, name:
     assert (session.agent, session.status) == ("expert-devops", "completed")
 
 
+@pytest.mark.slow
 async def test_a_spawned_run_leaves_the_requests_to_whoever_started_it(tmp_path: Path) -> None:
     root = tmp_path / "repair-api"
     shutil.copytree(EXAMPLES / "repair-api", root)

@@ -40,6 +40,7 @@ async def test_lines_of_two_children_are_told_apart(family: Build, member: Membe
     assert "  Echo" in lines  # the parent's own call bears no name
 
 
+@pytest.mark.slow
 def test_children_are_on_the_terminal_and_on_the_stream_of_a_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

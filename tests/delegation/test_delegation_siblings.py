@@ -71,7 +71,9 @@ async def handed_over(router: Any, root: Path) -> dict[str, DelegationResult]:
     return {result.agent: result for result in results}
 
 
-@pytest.mark.parametrize("name", ["repair-api", "trail-atlas", "clinic-queue"])
+@pytest.mark.parametrize(
+    "name", ["trail-atlas", *(pytest.param(n, marks=pytest.mark.slow) for n in ("repair-api", "clinic-queue"))]
+)
 async def test_every_example_delegates_for_real(tmp_path: Path, siblings: Build, name: str) -> None:
     root = example(tmp_path, name)
     before = {unit.path: dict(unit.ready) for unit in scan_project(root).units}
@@ -133,6 +135,7 @@ async def test_work_that_breaks_a_check_is_a_failure_whoever_says_it_is_done(tmp
     assert result.data["files"] == ["notes.md"]
 
 
+@pytest.mark.slow
 async def test_files_that_rest_on_a_change_are_named(tmp_path: Path, siblings: Build) -> None:
     root = example(tmp_path, "repair-api")
     context = ToolContext.at(root)
@@ -224,7 +227,13 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("rule", security_data()["rules"])
+_BY_DEFAULT = {"script-injection", "unpinned"}
+"""The rules tried in the default suite; the rest are the same code with other data."""
+
+
+@pytest.mark.parametrize(
+    "rule", [r if r in _BY_DEFAULT else pytest.param(r, marks=pytest.mark.slow) for r in security_data()["rules"]]
+)
 async def test_each_rule_finds_the_bad_and_leaves_the_good(tmp_path: Path, siblings: Build, rule: str) -> None:
     root = example(tmp_path, "repair-api")
     severity = security_data()["severities"][security_data()["rules"][rule]["severity"]]["en"]

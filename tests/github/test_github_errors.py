@@ -152,6 +152,7 @@ def test_how_long_a_limit_lasts(status: int, headers: dict[str, str], message: s
     assert rate_limit_wait(Answer(status, headers, {"message": message}), now=1000.0) == wait
 
 
+@pytest.mark.slow
 @given(
     status=st.integers(300, 599),
     data=st.recursive(

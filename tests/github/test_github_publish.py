@@ -55,6 +55,7 @@ async def test_nothing_to_propose(github: GitHubServer, ctx: ToolContext, repo: 
     assert github.writes() == []
 
 
+@pytest.mark.slow
 async def test_after_a_merge_the_branch_is_begun_afresh(github: GitHubServer, ctx: ToolContext, repo: str) -> None:
     first = await publish(ctx, repo)
     await merge_pull_request(ctx, "octocat", repo, first.number)

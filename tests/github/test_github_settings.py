@@ -67,6 +67,7 @@ def test_every_form_gives_the_same_repository(owner: str, name: str, form: str) 
     assert repository_of(form.format(owner, name), "github.com") == f"{owner}/{name}"
 
 
+@pytest.mark.slow
 @pytest.mark.needs("git")
 @given(
     url=st.from_regex(r"https://github\.com/[a-z]{1,8}/[a-z._-]{1,8}", fullmatch=True),

@@ -183,6 +183,7 @@ async def test_a_second_try_follows_a_first_that_did_not_help(ci: Ci) -> None:
     assert ci.file("app.py") == "print('hi')\n"
 
 
+@pytest.mark.slow
 async def test_the_limit_is_kept_and_the_last_failure_is_told(ci: Ci) -> None:
     ci.fails(1, NOT_FOUND)
     ci.then(2, "failure", NOT_FOUND)
@@ -213,6 +214,7 @@ async def test_what_only_the_network_broke_is_run_once_more(ci: Ci) -> None:
     assert ci.github.writes() == [f"POST /repos/octocat/{ci.repo}/actions/runs/1/rerun-failed-jobs"]
 
 
+@pytest.mark.slow
 async def test_a_change_that_breaks_a_check_is_not_pushed_and_the_model_is_told(ci: Ci) -> None:
     ci.fails(1, NOT_FOUND)
     ci.then(2, "success")
@@ -250,6 +252,7 @@ async def test_a_model_that_changes_nothing_is_not_called_a_repair(ci: Ci) -> No
     assert done.reason == "nothing was changed: A person must look at the runner."
 
 
+@pytest.mark.slow
 async def test_a_run_that_does_not_come_is_said_to_be_unknown(ci: Ci) -> None:
     ci.fails(1, NOT_FOUND)
     done, _ = await repaired(ci, edit("pytset", "pytest"))
@@ -257,6 +260,7 @@ async def test_a_run_that_does_not_come_is_said_to_be_unknown(ci: Ci) -> None:
     assert "its outcome is not known" in done.reason
 
 
+@pytest.mark.slow
 async def test_a_file_that_somebody_else_changed_on_the_branch_is_not_overwritten(ci: Ci) -> None:
     ci.fails(1, NOT_FOUND)
     url = f"/repos/octocat/{ci.repo}/contents/.github/workflows/ci.yml"
@@ -345,6 +349,7 @@ def test_a_dry_run_explains_and_changes_nothing(ci: Ci, cli: Cli) -> None:
 KOREAN = "language:\n  conversation_language: ko\n"
 
 
+@pytest.mark.slow
 def test_a_korean_project_is_told_everything_in_korean(ci: Ci, cli: Cli) -> None:
     """Each line of the output, and the reason in the JSON, holds Korean words where it is not the log's own."""
     (ci.root / ".do" / "config").mkdir(parents=True)

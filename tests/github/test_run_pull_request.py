@@ -94,6 +94,7 @@ def test_a_verified_run_is_proposed_in_one_commit(github: GitHubServer, repo: st
     assert str(made["url"]) in err
 
 
+@pytest.mark.slow
 def test_running_again_renews_the_same_pull_request(github: GitHubServer, repo: str, project: Path, cli: Cli) -> None:
     first = proposed(cli("--output-format", "json")[1])
     written = github.writes()
@@ -150,6 +151,7 @@ def test_without_a_remote_nothing_starts(project: Path, cli: Cli) -> None:
     assert not (project / ".env.example").exists()
 
 
+@pytest.mark.slow
 def test_without_the_permission_the_files_stay_and_the_error_says_how_to_go_on(
     github: GitHubServer, repo: str, project: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ async def test_a_dead_server_is_told_and_started_again(pins: Pins, tmp_path: Pat
         assert "hello" in str((await tool.invoke(ctx, {})).content)
 
 
+@pytest.mark.slow
 async def test_a_hanging_call_ends_within_its_time(pins: Pins, tmp_path: Path) -> None:
     async with _started(pins, odd("stuck", "stuck", timeout=0.5), root=tmp_path) as servers:
         with pytest.raises(ToolError, match=r"0\.5 seconds"):

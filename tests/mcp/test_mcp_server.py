@@ -116,6 +116,7 @@ async def test_a_run_asks_the_person_reports_progress_and_completes(shop: Path, 
     assert (shop / "shop" / ".github" / "workflows").is_dir()
 
 
+@pytest.mark.slow
 @ERAS
 async def test_without_a_person_the_questions_are_the_result_and_a_second_call_answers(shop: Path, mode: str) -> None:
     arguments = {"directory": "shop", "last_step": 2}
@@ -157,6 +158,7 @@ async def test_a_person_who_declines_leaves_the_question_open(shop: Path) -> Non
     assert result.structured_content["status"] == "needs_input"
 
 
+@pytest.mark.slow
 async def test_a_task_in_words_goes_to_the_agent_or_is_refused(shop: Path) -> None:
     async with _client(shop, "auto") as client:
         result = await client.call_tool("delegate", {"directory": "shop", "task": "What platform is this project for?"})
@@ -382,6 +384,7 @@ async def test_our_own_client_uses_our_server_over_http(shop: Path, pins: Pins) 
             await servers.aclose()
 
 
+@pytest.mark.slow
 def test_wrong_flags_are_told_in_a_line(tmp_path: Path) -> None:
     from agent.surfaces.errors import UsageProblem
 
