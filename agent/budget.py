@@ -5,9 +5,11 @@ Checked in one place, before each model call; failed calls count, since they cos
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from agent.models.catalog import price
@@ -16,23 +18,29 @@ from agent.result import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """None switches a limit off. `tokens` counts all tokens of all requests; `seconds` is wall time."""
+    """None switches a limit off. `tokens` counts all tokens of all requests; `seconds` is wall time; `free_bytes` must
+    stay free where the session is kept, whose outputs and journal would otherwise fill the disk.
+    """
 
     turns: int | None = 200
     tokens: int | None = None
     cost_usd: float | None = None
     seconds: float | None = None
+    free_bytes: int | None = 100_000_000
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What was used so far, by agent and by model. One ledger serves the whole tree of agents; `agent` is its owner."""
+    """What was used so far, by agent and by model. One ledger serves the whole tree of agents; `agent` is its owner,
+    `place` the directory of its session.
+    """
 
     limits: Limits = field(default_factory=Limits)
     agent: str = ""
     turns: int = 0
     by_agent: dict[str, dict[str, Usage]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    place: Path | None = None
 
     @property
     def seconds(self) -> float:
@@ -83,4 +91,14 @@ class Ledger:
                 return "cost_usd", f"{total.cost_usd:.4f} USD were spent; the limit is {limits.cost_usd:.4f} USD."
         if limits.seconds is not None and self.seconds >= limits.seconds:
             return "seconds", f"{self.seconds:.0f} s have passed; the limit is {limits.seconds:.0f} s."
-        return None
+        return self._disk()
+
+    def _disk(self) -> tuple[str, str] | None:
+        least = self.limits.free_bytes
+        if least is None or self.place is None:
+            return None
+        status = os.statvfs(self.place)
+        free = status.f_bavail * status.f_frsize
+        if free >= least:
+            return None
+        return "disk", f"{free / 1e6:,.0f} MB are free on the disk of {self.place}; the limit is {least / 1e6:,.0f} MB."

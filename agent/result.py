@@ -5,7 +5,7 @@
     Refused       permissions or the model declined
     Failed        an error, or gates that did not pass; `kind` tells which
     Interrupted   the user or a signal stopped it
-    OutOfBudget   a limit on turns, tokens, money or time was reached
+    OutOfBudget   a limit on turns, tokens, money, time or disk was reached
 
 Every outcome may carry `delegations`: typed requests that an orchestrator carries out before it continues the session.
 """
@@ -130,7 +130,7 @@ class Interrupted(Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfBudget(Outcome):
-    """`limit` is the name of the limit that was reached (`turns`, `tokens`, `cost_usd`, `seconds`)."""
+    """`limit` is the name of the limit that was reached (`turns`, `tokens`, `cost_usd`, `seconds`, `disk`)."""
 
     status: ClassVar[str] = "out_of_budget"
     exit_code: ClassVar[int] = 5

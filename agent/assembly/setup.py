@@ -177,7 +177,7 @@ class Setup:
             system=system_blocks(agent.definition, skills, self._cwd, [*self._briefs(), *agent.instructions]),
             tools=definitions,
             calls=calls,
-            ledger=Ledger(agent.limits, agent.definition.name),
+            ledger=Ledger(agent.limits, agent.definition.name, place=context.scratch),
             emit=self.emit,
             hooks=hooks,
             answer=self._answer,

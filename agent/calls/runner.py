@@ -134,6 +134,7 @@ class CallRunner:
                 text = f"The input of {call.name} was not valid JSON and nothing was run: {call.malformed[:500]}"
                 return _block(call, ToolResult(text, is_error=True))
             if (repeated := self.judge.repeats.before(call.name, call.input)) is not None:
+                self.emit(Notice(level="warning", text=repeated, agent_id=self.agent_id))
                 return _block(call, ToolResult(repeated, is_error=True))
             if (
                 wrong := wrong_input(call.tool, call.input)
