@@ -2,7 +2,7 @@
 
 found = find_servers(places, settings, flags=flags.mcp_config)
 servers = Servers(found.configs, root=cwd)
-await servers.start()                  # never raises, never hangs: a bad server is `failed` with its reason
+await servers.start()                  # never raises, never hangs: a bad server is `failed`, a slow one `pending`
 tools = with_servers(builtin_tools(), servers)
 """
 

@@ -1,7 +1,7 @@
 """MCP servers a run uses: started together, offered as tools, asked one call at a time.
 
     servers = Servers(found.configs, root=cwd)
-    await servers.start()     # each within its time; a bad one is `failed` with the reason
+    await servers.start()     # a bad one is `failed` with the reason, a slow one `pending`
     servers.tools             # `Tool`s named mcp__SERVER__TOOL
     await servers.aclose()
 
@@ -30,6 +30,7 @@ from tools.tool import Effect, ToolContext, ToolError, ToolResult
 Json = dict[str, Any]
 
 _START_SECONDS = 30.0
+_PATIENCE = 5.0  # seconds that a run waits for its servers; what starts later serves later conversations
 _CALL_SECONDS = 600.0
 _CHARACTERS_PER_TOKEN = 4
 _OUTPUT_TOKENS = 25_000
@@ -96,7 +97,8 @@ class Server:
         if self._begun:
             return
         self._begun = True
-        await self._connect()
+        async with self._door:
+            await self._connect()
         if self.status == "connected":
             self.tools = tuple(self._offered())
             self._check_pins()
@@ -201,12 +203,23 @@ class Servers:
     ) -> None:
         env, pins = os.environ if env is None else env, pins or Pins()
         self.all = {config.name: Server(config, root, env, pins, language) for config in configs}
+        self._patience = None if _number(env, "MCP_TIMEOUT", 0) else _PATIENCE  # who sets it waits for servers as long
+        self._starting: list[asyncio.Task[None]] = []
+
+    @property
+    def everyone(self) -> Sequence[Server]:
+        """Every server, wherever it comes from."""
+        return tuple(self.all.values())
 
     async def start(self) -> None:
-        """Start all at once; done when the last has connected, failed, or used up its time. Safe to call for each run:
-        what a server offers stays as it was first listed, since a conversation's tools may not change.
+        """Start all at once, and wait until each has connected or failed, or patience ends: the rest goes on starting
+        behind the run. Safe to call for each run: what a server offers stays as it was first listed, since a
+        conversation's tools may not change.
         """
-        await asyncio.gather(*(server.start() for server in self.all.values()))
+        if not self._starting:
+            self._starting = [asyncio.create_task(server.start()) for server in self.everyone]
+            if self._starting:
+                await asyncio.wait(self._starting, timeout=self._patience)
 
     @property
     def tools(self) -> tuple[McpTool, ...]:
@@ -216,8 +229,14 @@ class Servers:
     @property
     def notices(self) -> list[str]:
         """What a person should be told: servers that failed, tools that changed."""
-        failed = [f"MCP server {s.config.name} failed: {s.error}" for s in self.all.values() if s.status == "failed"]
-        return [*failed, *(notice for server in self.all.values() for notice in server.notices)]
+        failed = [f"MCP server {s.config.name} failed: {s.error}" for s in self.everyone if s.status == "failed"]
+        late = [
+            f"MCP server {s.config.name} is still starting (pending); this conversation goes on without its tools. "
+            "To wait longer, set MCP_TIMEOUT to as many milliseconds."
+            for s in self.everyone
+            if s.status == "pending"
+        ]
+        return [*failed, *late, *(notice for server in self.everyone for notice in server.notices)]
 
     @property
     def ask(self) -> frozenset[str]:
@@ -236,7 +255,10 @@ class Servers:
         return await server.connected()
 
     async def aclose(self) -> None:
-        """Stop all servers. Safe to call twice."""
+        """Stop all servers, also those that still start. Safe to call twice."""
+        for task in self._starting:
+            task.cancel()
+        await asyncio.gather(*self._starting, return_exceptions=True)
         await asyncio.gather(*(server.aclose() for server in self.all.values()))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from tools.tool import Tool, ToolContext, ToolError, ToolResult, tool
 if TYPE_CHECKING:
     from agent.api import Agent
     from agent.events import Event
+    from agent.permissions import Mode
     from agent.result import Result
     from agent.workflow.run import WorkflowRun
 
@@ -53,11 +54,9 @@ class Done(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """How runs are made. Kept in `ctx.state["serving"]`."""
+    """How runs are made: the agent of a directory, who is asked and in which mode. Kept in `ctx.state["serving"]`."""
 
-    model: str = "auto"
-    turns: int = 200
-    cost_usd: float | None = None
+    agent: Callable[[Path, Asker, Mode], Agent]
 
 
 # --- looking --------------------------------------------------------------------------------------------------------
@@ -184,14 +183,14 @@ async def delegate(
 
     Calls that no rule allows are put to the user through the client; where it cannot ask, they are refused.
     """
-    from agent.knowledge.definition import builtin_agents
+    from agent.delegation.setup import known_agents
     from agent.knowledge.names import resolve_agent_name
 
-    agents = builtin_agents()
-    if (name := resolve_agent_name(to)) not in agents:
-        raise ToolError(f"There is no agent {clean(to)[:60]!r}. There are: {', '.join(sorted(agents))}.")
     root = _inside(ctx, directory)
     agent = _agent(ctx, root, answers, take_defaults=False, mode="default")
+    agents = known_agents(agent.agents)
+    if (name := resolve_agent_name(to)) not in agents:
+        raise ToolError(f"There is no agent {clean(to)[:60]!r}. There are: {', '.join(sorted(agents))}.")
     if name == agent.definition.name:
         return _shown(await _work(ctx, agent, task, session))
     if session is not None and agents[name].orchestration.can_resume is False:
@@ -208,18 +207,9 @@ async def delegate(
 SERVED: tuple[Tool, ...] = (run, check, detect, spec, explain, delegate)
 
 
-def _agent(ctx: ToolContext, root: Path, answers: Mapping[str, str] | None, take_defaults: bool, mode: Any) -> Agent:
-    from agent.api import Agent
-    from agent.budget import Limits
-
-    serving: Serving = ctx.state.get("serving") or Serving()
-    return Agent(
-        cwd=root,
-        model=serving.model,
-        mode=mode,
-        limits=Limits(turns=serving.turns, cost_usd=serving.cost_usd),
-        asker=_GivenFirst(answers or {}, ctx.asker, take_defaults),
-    )
+def _agent(ctx: ToolContext, root: Path, answers: Mapping[str, str] | None, take_defaults: bool, mode: Mode) -> Agent:
+    serving: Serving = ctx.state["serving"]
+    return serving.agent(root, _GivenFirst(answers or {}, ctx.asker, take_defaults), mode)
 
 
 async def _work(
@@ -241,6 +231,9 @@ async def _work(
                     ctx.progress(line)
     except (SessionError, DelegationError) as error:
         raise ToolError(str(error)) from error
+    finally:
+        if agent.servers is not None:
+            await agent.servers.aclose()
     return going.result
 
 

@@ -14,10 +14,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.surfaces.errors import UsageProblem
+from agent.surfaces.errors import UsageProblem, explain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.api import Agent
     from agent.mcp.server import ToolServer
+    from agent.permissions import Mode
+    from tools.ports import Asker
 
 _INSTRUCTIONS = (
     "A DevOps expert. `run` makes the project deployable in eight steps that real tools verify; `detect`, `spec` and "
@@ -46,13 +51,31 @@ def mcp(args: argparse.Namespace) -> int:
         raise UsageProblem(f"{root} is not a directory. Give the project with -C DIR.")
     if not args.http and sys.stdin.isatty():
         print("Waiting for an MCP client on standard input; see --http for one on a port.", file=sys.stderr)
-    serving = Serving(model=args.model, turns=args.max_turns, cost_usd=args.max_budget_usd)
-    server = ToolServer(SERVED, root.resolve(), _INSTRUCTIONS, args.language, {"serving": serving})
+    server = ToolServer(SERVED, root.resolve(), _INSTRUCTIONS, args.language, {"serving": Serving(_maker(args))})
     if args.http:
         _serve_http(server, args.port)
     else:
         asyncio.run(server.stdio())
     return 0
+
+
+def _maker(args: argparse.Namespace) -> Callable[[Path, Asker, Mode], Agent]:
+    """Makes the agent of a run as this user and, where trusted, its directory configure it."""
+    from agent.budget import Limits
+    from agent.surfaces.configured import configured_agent
+    from tools.tool import ToolError
+
+    limits = Limits(turns=args.max_turns, cost_usd=args.max_budget_usd)
+
+    def make(directory: Path, asker: Asker, mode: Mode) -> Agent:
+        try:
+            return configured_agent(directory, model=args.model, asker=asker, limits=limits, mode=mode)
+        except Exception as error:
+            if (known := explain(error)) is None:
+                raise
+            raise ToolError(known[0]) from error
+
+    return make
 
 
 def _serve_http(server: ToolServer, port: int) -> None:

@@ -26,7 +26,7 @@ from tools.tool import Tool, ToolContext, ToolError
 
 @asynccontextmanager
 async def _started(pins: Pins, *configs: ServerConfig, root: Path, **env: str) -> AsyncIterator[Servers]:
-    servers = Servers(configs, root=root, env=env, pins=pins)
+    servers = Servers(configs, root=root, env={"MCP_TIMEOUT": "30000", **env}, pins=pins)
     try:
         await servers.start()
         yield servers
@@ -179,7 +179,8 @@ async def test_an_agent_calls_a_server_under_permission_rules(pins: Pins, tmp_pa
 
 
 async def test_an_agent_starts_its_servers_and_tells_of_failed_ones(pins: Pins, tmp_path: Path) -> None:
-    servers = Servers([odd("good", "plain"), odd("crash", "crash")], root=tmp_path, env={}, pins=pins)
+    env = {"MCP_TIMEOUT": "30000"}
+    servers = Servers([odd("good", "plain"), odd("crash", "crash")], root=tmp_path, env=env, pins=pins)
     model = ScriptedModel([[call("mcp__good__echo")], "Done."])
     options: dict[str, Any] = {"servers": servers, "rules": Rules.parse(allow=["mcp__good"], source="test")}
     notices: list[str] = []
@@ -191,6 +192,41 @@ async def test_an_agent_starts_its_servers_and_tells_of_failed_ones(pins: Pins, 
     model.assert_complete()
     assert "hello" in json.dumps(model.requests[-1].messages)
     assert any("crash" in notice for notice in notices)
+
+
+async def test_a_slow_server_does_not_hold_up_a_run(
+    pins: Pins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.mcp.client._PATIENCE", 0.1)
+    servers = Servers([odd("silent", "silent")], root=tmp_path, env={}, pins=pins)
+    notices: list[str] = []
+    try:
+        async for event in Agent(cwd=tmp_path, model=ScriptedModel(["Hello."]), servers=servers).start("hello"):
+            notices += getattr(event, "notices", ())
+        assert servers.describe()[0]["status"] == "pending"
+        assert any("silent is still starting" in notice for notice in notices)
+    finally:
+        await servers.aclose()
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_late_server_serves_the_next_conversation(
+    pins: Pins, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.mcp.client._PATIENCE", 0.0)
+    servers = Servers([odd("good", "plain")], root=tmp_path, env={}, pins=pins)
+    model = ScriptedModel(["Hello.", "Hello again."])
+    agent = Agent(cwd=tmp_path, model=model, servers=servers)
+    try:
+        await agent.run("hello")
+        await servers.connection("good")  # waits for the start that goes on
+        await agent.run("hello")
+    finally:
+        await servers.aclose()
+    offered = [
+        [tool["name"] for tool in request.tools if tool["name"] == "mcp__good__echo"] for request in model.requests
+    ]
+    assert offered == [[], ["mcp__good__echo"]]
 
 
 class _Person:

@@ -20,6 +20,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ElicitResult, InputRequiredResult
 
+from agent import Agent
 from agent.mcp.client import Servers
 from agent.mcp.config import ServerConfig
 from agent.mcp.pins import Pins
@@ -167,6 +168,17 @@ async def test_a_task_in_words_goes_to_the_agent_or_is_refused(shop: Path) -> No
         assert "There is no agent" in str(unknown.content)
 
 
+async def test_the_users_settings_and_hooks_hold_for_served_runs(shop: Path) -> None:
+    home = Path(os.environ["HOME"]) / ".claude"
+    home.mkdir()
+    hook = {"hooks": [{"type": "command", "command": "echo not while I sleep >&2; exit 2"}]}
+    (home / "settings.json").write_text(json.dumps({"hooks": {"UserPromptSubmit": [hook]}}))
+    async with _client(shop, "auto") as client:
+        result = await client.call_tool("delegate", {"directory": "shop", "task": "What platform is this for?"})
+    assert (result.is_error, result.structured_content["status"]) == (True, "refused")
+    assert "not while I sleep" in result.structured_content["reason"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["accept", "decline"])
 async def test_a_sibling_does_its_work_where_the_person_allows_it(shop: Path, answer: str) -> None:
@@ -225,7 +237,11 @@ async def test_a_cancelled_run_is_interrupted_and_can_be_continued(shop: Path) -
     async def progress(progress: float, total: float | None, message: str | None) -> None:
         begun.set()
 
-    bridge = ToolServer(SERVED, shop, state={"serving": Serving(model="playbook")})
+    bridge = ToolServer(
+        SERVED,
+        shop,
+        state={"serving": Serving(lambda cwd, asker, mode: Agent(cwd=cwd, model="playbook", asker=asker, mode=mode))},
+    )
     async with bridge._server() as server, Client(server, mode="legacy") as client:
         arguments = {"directory": "shop", "take_defaults": True, "last_step": 2}
         call = asyncio.create_task(client.call_tool("run", arguments, progress_callback=progress))

@@ -27,6 +27,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (directory / ".mcp.json").write_text(json.dumps({"mcpServers": {"desk": DESK, "dead": DEAD}}))
     monkeypatch.chdir(directory)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-test-key-of-the-suite")
+    monkeypatch.setenv("MCP_TIMEOUT", "30000")  # as long as a busy machine needs
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     own = os.dup(1)  # the command gives stdout to itself alone
     yield directory

@@ -131,19 +131,15 @@ class SessionServers(Servers):
         self.hosts = {fold(server.config.name): server for server in hosts}
         self._removed = removed
 
-    async def start(self) -> None:
-        await asyncio.gather(super().start(), *(server.start() for server in self.hosts.values()))
+    @property
+    def everyone(self) -> Sequence[Server]:
+        return (*super().everyone, *self.hosts.values())
 
     @property
     def tools(self) -> tuple[McpTool, ...]:
         offered = {tool.name: tool for server in self.hosts.values() for tool in server.tools}
         offered |= {tool.name: tool for tool in super().tools}
         return tuple(offered[name] for name in select_tools(offered, None, self._removed).names)
-
-    @property
-    def notices(self) -> list[str]:
-        failed = [f"MCP server {s.config.name} failed: {s.error}" for s in self.hosts.values() if s.status == "failed"]
-        return [*super().notices, *failed, *(text for server in self.hosts.values() for text in server.notices)]
 
     def describe(self) -> list[Json]:
         return [*(server.describe() for server in self.hosts.values()), *super().describe()]
