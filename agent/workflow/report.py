@@ -18,6 +18,7 @@ from tools.devops.types import Check, Plan, Project, Spec
 from tools.devops.wording import in_language
 from tools.labels import group, label
 from tools.plain import to_json
+from tools.text import cap, clean
 
 Json = dict[str, Any]
 
@@ -102,6 +103,7 @@ def build_report(
         "missing": to_json(project.missing),
         "delegations": to_json(result.delegations),
         "siblings": list(work.siblings),
+        "infrastructure": list(work.infrastructure),
         "sources": [*sources_of_plan(plan), *work.sources],
         "strategy": to_json(plan.strategy),
         "cost": to_json(plan.cost),
@@ -189,6 +191,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines += _list(word("missing"), missing)
     lines += _list(word("not_verified"), report["not_verified"])
     lines += _list(word("siblings"), [_sibling(s, lang) for s in report["siblings"]])
+    lines += _list(word("infrastructure"), [_infrastructure(entry, lang) for entry in report["infrastructure"]])
     lines += _list(word("delegations"), [f"{d['to']}: {d['subject']}" for d in report["delegations"]])
     sources = [
         f"{s['subject']}: {s['source']}, {s['date']} ({label('source_how', s['how'], lang)})" for s in report["sources"]
@@ -218,6 +221,11 @@ def _sibling(entry: Mapping[str, Any], lang: str) -> str:
     ended = label("outcome", "failed" if entry["broken_checks"] else entry["outcome"], lang)
     turns = "?" if entry["turns"] is None else entry["turns"]
     return f"{entry['agent']}, {entry['subject']}: {ended}; {files}; {turns} / {_money(entry)}{broken}"
+
+
+def _infrastructure(entry: Mapping[str, Any], lang: str) -> str:
+    what = label("command_class", entry["class"], lang)
+    return f"`{clean(cap(entry['command'], 200))}`: {what}, {label('command_decision', entry['decision'], lang)}"
 
 
 def _spent(usage: Json) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent.events import Event, ToolFinished, ToolStarted
+from agent.events import Event, MessageAdded, PermissionDecided, ToolFinished, ToolStarted
 from agent.session.journal import JOURNAL, read_events
 from agent.workflow.siblings import siblings_of
 from agent.workflow.sources import sources_read
@@ -30,7 +30,8 @@ class Work:
     alone), `files` those inside the workspace that are now as the session wants them (after a dry run: would be).
 
     `code` is the data of each `InstrumentApp` call; `siblings` what was done for it by others, `sources` the
-    documentation it read; `commands` when programs ran that may write anything, from and to.
+    documentation it read; `commands` when programs ran that may write anything, from and to. `infrastructure` are the
+    commands that touch infrastructure, run or refused, with their class.
     """
 
     states: Mapping[str, str] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class Work:
     siblings: tuple[Mapping[str, Any], ...] = ()
     sources: tuple[Mapping[str, Any], ...] = ()
     commands: tuple[tuple[float, float], ...] = ()
+    infrastructure: tuple[Mapping[str, Any], ...] = ()
 
     def by_command(self, path: Path) -> bool:
         """Whether the file changed last while a command of the session ran. Its change time cannot be set by one."""
@@ -73,7 +75,27 @@ def work_of_session(directory: Path, root: Path) -> Work:
             earlier = states.get(path)
             states[path] = told if told != "unchanged" or earlier is None else earlier
         code += [event.data] if event.tool == "InstrumentApp" else []
-    return Work(states, (*files,), (*code,), (*siblings_of(events),), (*sources_read(events),), _commands(events))
+    return Work(
+        states,
+        (*files,),
+        (*code,),
+        (*siblings_of(events),),
+        (*sources_read(events),),
+        _commands(events),
+        (*_infrastructure(events),),
+    )
+
+
+def _infrastructure(events: Sequence[Event]) -> Iterator[Mapping[str, Any]]:
+    """Each decision on a command that touches infrastructure. A refused call stands in the message alone."""
+    texts: dict[str, str] = {}
+    for event in events:
+        if isinstance(event, MessageAdded) and isinstance(event.message.get("content"), list):
+            uses = (block for block in event.message["content"] if block.get("type") == "tool_use")
+            texts |= {str(use["id"]): str(use["input"].get("command", "")) for use in uses}
+        elif isinstance(event, PermissionDecided) and event.command_class is not None:
+            command = texts.get(event.call_id) or event.part or ""
+            yield {"command": command, "class": event.command_class, "decision": event.behavior, "by": event.by}
 
 
 def _commands(events: Sequence[Event]) -> tuple[tuple[float, float], ...]:

@@ -10,7 +10,11 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from agent.api import Agent, result_json
+from agent.budget import Limits
+from agent.permissions import Rules
 from agent.surfaces.cli import main
+from agent.testing import ScriptedModel, call
+from agent.workflow.report import to_markdown
 from agent.workflow.run import WorkflowRun
 
 
@@ -52,3 +56,27 @@ async def test_what_is_no_report_does_not_fit(schema: Any, tmp_path: Path) -> No
     for each in wrong:
         with pytest.raises(ValidationError):
             Draft202012Validator(schema).validate(each)
+
+
+async def test_infrastructure_commands_are_reported_with_their_class(schema: Any, tmp_path: Path) -> None:
+    """One that a rule allows, one that nobody was there to permit."""
+    turns: list[Any] = [
+        [call("Bash", command="kubectl get pods"), call("Bash", command="echo hi")],
+        [call("Bash", command="terraform destroy")],
+        "Done.",
+    ]
+    agent = Agent(
+        cwd=tmp_path,
+        model=ScriptedModel(turns),
+        rules=Rules.parse(allow=["Bash(kubectl get:*)"]),
+        sandbox=False,
+        env={},
+        limits=Limits(turns=3),
+    )
+    workflow = WorkflowRun(root=tmp_path)
+    report = json.loads(json.dumps(result_json(await agent.run(workflow.prompt(), workflow=workflow))["report"]))
+    Draft202012Validator(schema).validate(report)
+    found = [(entry["command"], entry["class"], entry["decision"]) for entry in report["infrastructure"]]
+    assert found == [("kubectl get pods", "read", "allow"), ("terraform destroy", "destroy", "deny")]
+    assert "- `terraform destroy`: destroys, refused" in to_markdown(report)
+    assert "- `terraform destroy`: 파괴, 거부됨" in to_markdown(report | {"language": "ko"})
