@@ -11,7 +11,7 @@ from agent.calls.runner import CallRunner
 from agent.events import Event, MessageAdded, new_uuid
 from agent.models.port import Json, Model
 from agent.said import Said
-from agent.turn.window import Window
+from agent.turn.window import AutoCompact, Window
 
 if TYPE_CHECKING:
     from agent.hooks import Hooks
@@ -55,6 +55,7 @@ class Conversation:
     begins: str | None = "startup"
     exported: Mapping[str, str] = field(default_factory=dict)
     window: Window = field(default_factory=Window)
+    auto_compact: AutoCompact = field(default_factory=AutoCompact)
     recap: Callable[[], str] | None = None
 
     def append(self, role: str, content: str | list[Json], uuid: str | None = None) -> None:

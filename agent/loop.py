@@ -152,7 +152,7 @@ async def _fitting_turn(talk: Conversation, started: float) -> Again | Finish:
     try:
         return await _turn(talk, started)
     except ModelError as error:
-        if error.kind not in TOO_LONG or talk.window.refused:
+        if error.kind not in TOO_LONG or talk.window.refused or not talk.auto_compact.enabled:
             raise
         talk.window.refused = True
         try:

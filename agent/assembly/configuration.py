@@ -15,6 +15,7 @@ from agent.events import Event
 from agent.knowledge.definition import AgentDefinition, load_persona
 from agent.models.port import Model
 from agent.session.sessions import Sessions
+from agent.turn.window import AutoCompact
 from tools.ports import Asker
 from tools.tool import Tool
 
@@ -41,7 +42,7 @@ class Configuration:
     spawned; `agents` are those besides the built-in ones, trusted ones only. `output` is a JSON Schema or a pydantic
     class: the run then completes with a `structured_output` that fits it, or does not complete. `readers` see every
     event as it happens, beside those the environment asks for; they may not block. `sessions` says where sessions are
-    kept, and whether one lasts for several runs.
+    kept, and whether one lasts for several runs; `auto_compact` when a long one goes on from a summary.
     """
 
     cwd: str | os.PathLike[str] = "."
@@ -66,3 +67,4 @@ class Configuration:
     output: Shape | None = None
     readers: Sequence[Callable[[Event], None]] = ()
     sessions: Sessions = field(default_factory=Sessions)
+    auto_compact: AutoCompact = field(default_factory=AutoCompact)

@@ -181,6 +181,7 @@ class Setup:
             emit=self.emit,
             hooks=hooks,
             answer=self._answer,
+            auto_compact=agent.auto_compact,
         )
 
     def _begin(self, recording: Recording, talk: Conversation, opened: Opened, notices: Sequence[str]) -> None:

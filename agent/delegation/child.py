@@ -153,6 +153,7 @@ def assemble(
         options={**parent.options, **({"effort": agent.effort} if agent.effort is not None else {})},
         agent_id=agent_id,
         hooks=hooks,
+        auto_compact=parent.auto_compact,
     )
     closing = [chosen.aclose] if own else []
     if hooks is not None and parent.hooks is None:

@@ -23,6 +23,7 @@ from agent.settings.places import Level, Places, SettingsError
 from agent.settings.remarks import Remark, remark
 from agent.settings.restrict import MANAGED_ONLY, restrict
 from agent.settings.shape import merge, read_flag, read_values
+from agent.turn.window import AutoCompact
 
 if TYPE_CHECKING:
     from agent.permissions.rules import RuleKind, Rules
@@ -68,6 +69,7 @@ class Settings:
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     shelter: Shelter = field(default_factory=Shelter)
     memory_excludes: tuple[str, ...] = ()
+    auto_compact: AutoCompact = field(default_factory=AutoCompact)
     values: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[Remark, ...] = ()
     dropped: tuple[Remark, ...] = ()
@@ -117,6 +119,7 @@ def load_settings(places: Places, *, flag: str | None = None) -> Settings:
         sandbox=values.get("sandbox", {}),
         shelter=_shelter(values, problems),
         memory_excludes=tuple(values.get("claudeMdExcludes", ())),
+        auto_compact=AutoCompact(values.get("autoCompactEnabled", True), values.get("autoCompactWindow")),
         values=values,
         problems=tuple(problems),
         dropped=tuple(dropped),

@@ -14,6 +14,7 @@ from agent.settings.remarks import Remark, remark
 MAX_INLINE_CHARS = 2 * 1024 * 1024
 
 _TEXT, _FLAG, _OBJECT, _TEXTS, _ONE_OR_MORE = "a text", "true or false", "an object", "a list of texts", "texts"
+_NUMBER = "a whole number above 0"
 _SHAPE: Mapping[str, str] = {
     "permissions": _OBJECT,
     "permissions.allow": _TEXTS,
@@ -38,6 +39,8 @@ _SHAPE: Mapping[str, str] = {
     "sandbox": _OBJECT,
     "deploySecrets": _OBJECT,
     "claudeMdExcludes": _TEXTS,
+    "autoCompactEnabled": _FLAG,
+    "autoCompactWindow": _NUMBER,
     "allowManagedHooksOnly": _FLAG,
     "allowManagedPermissionRulesOnly": _FLAG,
 }
@@ -91,7 +94,8 @@ def _checked(values: dict[str, Any], where: object) -> tuple[dict[str, Any], lis
             continue
         if expected == _ONE_OR_MORE and isinstance(holder[key], str):
             holder[key] = [holder[key]]
-        if not isinstance(holder[key], _TYPES[expected]):
+        number = isinstance(holder[key], int) and not isinstance(holder[key], bool) and holder[key] > 0
+        if not (number if expected == _NUMBER else isinstance(holder[key], _TYPES[expected])):
             wrong(place, expected)
             del holder[key]
         elif isinstance(holder[key], list):

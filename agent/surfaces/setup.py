@@ -142,6 +142,7 @@ def build_agent(
         directories=(*around.places.directories, *around.settings.directories),
         agents=around.catalogue.agents,
         siblings=flags.siblings,
+        auto_compact=around.settings.auto_compact,
         output=announced.output or schema_of(flags),
         notices=(*flags.notices, *announced.problems, *around.notices, *warnings, *grants.base.warnings),
     )

@@ -40,7 +40,9 @@ class NotCompactedError(Exception):
 
 def is_due(talk: Conversation) -> bool:
     """Whether the next request may no longer fit."""
-    most = room(talk.model.id, talk.max_tokens)
+    if not talk.auto_compact.enabled:
+        return False
+    most = room(talk.model.id, talk.max_tokens, talk.auto_compact.window)
     return most is not None and talk.window.tokens(talk.history) > most and len(talk.history) > 1
 
 

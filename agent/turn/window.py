@@ -14,6 +14,14 @@ _CHARACTERS_A_TOKEN = 3  # on the safe side: JSON and code take more tokens than
 _IMAGE_TOKENS = 2_000
 
 
+@dataclass(frozen=True, slots=True)
+class AutoCompact:
+    """Whether a conversation is summarised unasked, and as if a window held no more than `window` tokens."""
+
+    enabled: bool = True
+    window: int | None = None
+
+
 @dataclass(slots=True)
 class Window:
     """`filled` tokens were counted for the first `counted` messages. `refused`: a request was too long since then."""
@@ -55,10 +63,11 @@ def _size(content: Any) -> int:
     return sum(_size(value) for value in content.values())
 
 
-def room(model_id: str, max_tokens: int) -> int | None:
+def room(model_id: str, max_tokens: int, most: int | None = None) -> int | None:
     """The most tokens a conversation may have before it is summarised; None for a model whose window is not known.
 
-    An answer must fit behind it, and so must the summary's.
+    An answer must fit behind it, and so must the summary's. `most` takes the window for no larger than that.
     """
     known = facts(model_id)
-    return None if known is None else known.window - min(max_tokens, known.window // 5) - known.window // 25
+    sizes = [size for size in (known.window if known else None, most) if size is not None]
+    return None if not sizes else min(sizes) - min(max_tokens, min(sizes) // 5) - min(sizes) // 25

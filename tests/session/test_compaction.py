@@ -21,7 +21,7 @@ from agent.session.journal import find_session
 from agent.session.resume import restore
 from agent.testing import FakeMessagesServer, ScriptedModel, Turn, call, http_error, text, thinking
 from agent.turn.compaction import in_short
-from agent.turn.window import Window, estimate, room, tokens_in
+from agent.turn.window import AutoCompact, Window, estimate, room, tokens_in
 from tools.tool import ToolContext, ToolResult, tool
 
 SMALL = "claude-haiku-4-5"  # a window of 200k
@@ -69,6 +69,33 @@ async def test_a_full_window_is_emptied_before_the_next_request(tmp_path: Path) 
     event = compacted(events)
     assert event.trigger == "auto"
     assert event.tokens_before > 180_000 > event.tokens_after
+
+
+@pytest.mark.parametrize(
+    ("auto", "used", "summarised"),
+    [
+        (AutoCompact(enabled=False), FULL, False),
+        (AutoCompact(window=100_000), FULL | {"cache_read_input_tokens": 90_000}, True),
+        (AutoCompact(window=900_000), FULL | {"cache_read_input_tokens": 90_000}, False),
+    ],
+)
+async def test_when_it_happens_by_itself_can_be_set(
+    tmp_path: Path, auto: AutoCompact, used: Any, summarised: bool
+) -> None:
+    turns: list[Any] = [Turn([call("Echo", word="seen")], usage=used), *["It was seen."][: int(summarised)], "Done."]
+    model = ScriptedModel(turns, model_id=SMALL)
+    events, result = await events_and_result(make(tmp_path, model, auto_compact=auto).start("Find the word."))
+    assert isinstance(result, Completed)
+    model.assert_complete()
+    assert any(isinstance(event, HistoryCompacted) for event in events) is summarised
+
+
+async def test_without_it_a_conversation_that_is_too_long_fails(tmp_path: Path) -> None:
+    model = ScriptedModel([[call("Echo", word="seen")], ModelError("context_too_long", "Too long.")], model_id=SMALL)
+    off = AutoCompact(enabled=False)
+    _, result = await events_and_result(make(tmp_path, model, auto_compact=off).start("Find the word."))
+    assert isinstance(result, Failed)
+    assert result.kind == "context_too_long"
 
 
 async def test_a_window_with_room_is_left_alone(tmp_path: Path) -> None:

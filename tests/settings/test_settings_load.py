@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agent.permissions import PermissionEngine
 from agent.settings import Places, Settings, SettingsError, load_settings
+from agent.turn.window import AutoCompact
 
 
 class World(Protocol):
@@ -47,6 +48,22 @@ def test_of_scalars_the_highest_wins(world: World) -> None:
     assert load_settings(places, flag='{"model": "flag"}').model == "flag"
     world.settings("managed", {"model": "managed"})
     assert load_settings(places, flag='{"model": "flag"}').model == "managed"
+
+
+@pytest.mark.parametrize(
+    ("given_", "found"),
+    [
+        ({"autoCompactEnabled": False}, AutoCompact(enabled=False)),
+        ({"autoCompactWindow": 150_000}, AutoCompact(window=150_000)),
+        ({"autoCompactEnabled": "no", "autoCompactWindow": True}, AutoCompact()),
+        ({"autoCompactWindow": -1}, AutoCompact()),
+    ],
+)
+def test_compaction_can_be_set(world: World, given_: Any, found: AutoCompact) -> None:
+    world.settings("user", given_)
+    loaded = load_settings(world.places())
+    assert loaded.auto_compact == found
+    assert bool(loaded.problems) is (found == AutoCompact())
 
 
 def test_objects_merge_and_lists_are_joined_without_repeats(world: World) -> None:

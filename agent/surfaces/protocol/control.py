@@ -137,7 +137,7 @@ async def _get_context_usage(session: Session, _request: Mapping[str, Any]) -> J
         "rawMaxTokens": window,
         "percentage": round(100 * total / window, 1),
         "model": model,
-        "isAutoCompactEnabled": known is not None,
+        "isAutoCompactEnabled": known is not None and session.parts.around.settings.auto_compact.enabled,
         "memoryFiles": [],
         "mcpTools": [
             {"name": tool.name, "serverName": tool.server.config.name, "tokens": _tokens(tool.input_schema)}
