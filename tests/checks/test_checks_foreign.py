@@ -96,6 +96,7 @@ def test_a_test_may_migrate_its_own_database(tmp_path: Path) -> None:
         "scripts/prestart.sh": "alembic upgrade head\n",
         ".github/workflows/a.yml": WORKFLOW % ("test-backend", migrate),
         ".github/workflows/b.yml": WORKFLOW % ("test-compose", migrate),
+        ".github/workflows/c.yml": WORKFLOW % ("api-spec", f"{migrate}\n    services: {{db: {{image: postgres}}}}"),
     }
     assert "consistency/migration-twice" not in rules(tmp_path, files, kinds=["consistency"])
 

@@ -204,6 +204,7 @@ def test_any_version_text_gives_a_plain_tag(text: str) -> None:
         ("A=1 B=2 node x", "exec env A=1 B=2 node x"),
         ("exec node x", "exec node x"),
         ("a | b", "a | b"),
+        ("java -jar $(ls *.jar | grep -v x | head -n 1)", "exec java -jar $(ls *.jar | grep -v x | head -n 1)"),
         ("a || b", "a || b"),
         ("(a; b)", "(a; b)"),
         ("sh -c 'a && b'", "exec sh -c 'a && b'"),

@@ -57,6 +57,14 @@ def test_files_outrank_answers_and_the_stack_default_decides_nothing(api: Deploy
     assert isinstance(choose_platform(None, where, api, {}), Question)
 
 
+def test_the_file_a_run_writes_does_not_change_why_the_platform_was_chosen(api: DeployUnit) -> None:
+    package, file = sign("vercel", ".: @sveltejs/adapter-vercel", source="sdk"), sign("vercel", "vercel.json")
+    before = choose_platform(None, project(api, signs=(package,)), api, {})
+    after = choose_platform(None, project(api, signs=(file, package)), api, {})
+    assert isinstance(before, Decision)
+    assert before == after
+
+
 def test_an_answer_decides_by_label_id_or_words(api: DeployUnit) -> None:
     for answer, value in [
         ("Railway", "railway"),

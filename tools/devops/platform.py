@@ -262,7 +262,9 @@ def _from_project(project: Project, unit: DeployUnit | None) -> dict[str, str]:
     """Platform -> evidence of the strongest kind of sign that speaks of `unit`: file, then workflow, then SDK."""
     for source in ("file", "workflow", "sdk"):
         signs = [s for s in project.platforms if s.source == source and s.platform not in _NOT_HOSTING]
-        found = {s.platform: ", ".join(s.evidence) for s in _nearest(signs, unit)}
+        # A package names the platform before and after a run that writes its configuration file.
+        packages = {s.platform: s.evidence for s in project.platforms if s.source == "sdk"}
+        found = {s.platform: ", ".join(packages.get(s.platform, s.evidence)) for s in _nearest(signs, unit)}
         if len(found) > 1 and unit is not None:
             fitting = {p: e for p, e in found.items() if _specialist(p) == is_frontend(unit)}
             found = fitting or found

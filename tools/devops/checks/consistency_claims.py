@@ -121,10 +121,15 @@ def _workflows(subject: Subject) -> Iterator[Claim]:
             for health in HEALTH_URL.finditer(script):
                 yield Claim("health path", health[1], job.document.file, line)
             text = _with_what_it_calls(subject, script, step) if job.deploys else script
-            if not (job.tests or "test" in job.id.lower()) and MIGRATION.search(text):
+            if not _has_own_database(job) and MIGRATION.search(text):
                 yield Claim("migration", "workflow", job.document.file, line)
             for service in re.finditer(r"railway up\b[^\n]*?(?:--service|-s)[= ]\"?([\w-]+)", script):
                 yield Claim("railway service", service[1], job.document.file, line)
+
+
+def _has_own_database(job: Job) -> bool:
+    """Whether a job migrates a database of its own to test against: one it starts beside itself."""
+    return job.tests or "test" in job.id.lower() or (bool(mapping(job.body.get("services"))) and not job.deploys)
 
 
 def _with_what_it_calls(subject: Subject, script: str, step: Mapping[str, object]) -> str:

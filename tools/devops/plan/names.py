@@ -155,6 +155,9 @@ def _split_last(line: str) -> tuple[str, str | None]:
     """`line` cut before its last simple command; None where pipes, groups or keywords make `exec` unsafe."""
     quote, start, i = "", 0, 0
     while i < len(line):
+        if line.startswith("$(", i) and quote != "'":
+            i = _substitution_end(line, i + 1)
+            continue
         char = line[i]
         if quote:
             quote = "" if char == quote else quote
@@ -171,6 +174,16 @@ def _split_last(line: str) -> tuple[str, str | None]:
     if quote or not last or _NO_EXEC.search(line) or last.split()[0] in {"cd", "export", "set"}:
         return line, None
     return line[:start] + (" " if start else ""), last
+
+
+def _substitution_end(line: str, opened: int) -> int:
+    """Where the command substitution whose bracket opens at `opened` is over: what runs in it is not the program."""
+    depth = 0
+    for i in range(opened, len(line)):
+        depth += (line[i] == "(") - (line[i] == ")")
+        if depth == 0:
+            return i + 1
+    return len(line)
 
 
 def fields(entry: Mapping[str, str], *names: str) -> str:

@@ -133,7 +133,7 @@ def routes(folder: Folder, packages: frozenset[str], frameworks: Iterable[str]) 
                 paths.append(lead + matched[1])
         if name.endswith(_SOURCES):
             source = folder.source(name)
-            found_here = [m[1] for pattern in (_ROUTE, _URL_OBJECT) for m in pattern.finditer(source)]
+            found_here = [m[1] for pattern in (_ROUTE, _URL_OBJECT) for m in pattern.finditer(source) if _is_route(m)]
             paths += [prefixes.full(name, source, path) for path in found_here]
     for package, health, live in _BUILT_IN:
         if package in packages:
@@ -147,6 +147,11 @@ def routes(folder: Folder, packages: frozenset[str], frameworks: Iterable[str]) 
     ready = [path for path in usual if path not in alive]
     metrics = len(usual) < len(set(paths)) or bool(packages & _METRICS_PACKAGES)
     return Routes(_preferred(ready), _preferred(alive), metrics)
+
+
+def _is_route(match: re.Match[str]) -> bool:
+    """`params.get("status")` looks something up; a method that declares a route takes a path with its slash."""
+    return match[1].startswith("/") or re.match(r"\.[a-z]", match.group()) is None
 
 
 def _preferred(paths: list[str]) -> str | None:

@@ -38,8 +38,17 @@ def with_told(unit: DeployUnit, folder: Folder) -> DeployUnit:
     for reader in reversed(_READERS):
         told = reader(folder)
         unit = _over(unit, told)
+    if unit.language == "go" and own_start and unit.start:
+        unit = replace(unit, start=_built_program(unit, unit.start, own_start))
     is_told = unit.start is not None and unit.kind == "library" and unit.start != own_start
     return replace(unit, kind="backend") if is_told else unit
+
+
+def _built_program(unit: DeployUnit, told: str, own: str) -> str:
+    """A Go program called by the name a buildpack installs it under, as the file the build command makes."""
+    name = unit.name if unit.entry in (None, ".") else (unit.entry or "").rsplit("/", 1)[-1]
+    program, *arguments = told.split()
+    return " ".join([own, *arguments]) if program.removeprefix("bin/") == name else told
 
 
 def _over(unit: DeployUnit, told: Told) -> DeployUnit:
@@ -204,6 +213,8 @@ def _wrangler(folder: Folder) -> Told:
 
 
 _EXPOSE = re.compile(r"^[ \t]*EXPOSE\s+(\d{2,5})", re.IGNORECASE | re.MULTILINE)
+_TLS_PORTS = ("443", "8443")
+"""Exposed beside the plain port; a platform ends TLS itself."""
 
 
 _FROM = re.compile(
@@ -213,7 +224,8 @@ _FROM = re.compile(
 
 def _dockerfile(folder: Folder) -> Told:
     content = folder.read("Dockerfile")
-    ports, images = _EXPOSE.findall(content), _FROM.findall(content)
+    ports = [port for port in _EXPOSE.findall(content) if port not in _TLS_PORTS]
+    images = _FROM.findall(content)
     own = [] if is_untouched(content) else images  # what we wrote ourselves binds nobody
     return Told(port=_port(ports[-1]) if ports else None, base_image=own[-1] if own else None)
 

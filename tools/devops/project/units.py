@@ -17,7 +17,7 @@ MAX_UNITS = 200
 _NO_UNITS = SIDE_FOLDERS | frozenset(
     words(
         "template templates themes meta-inf "
-        "script scripts tools tooling hack infra infrastructure terraform ops ci cdk pulumi devops"
+        "remix.init script scripts tools tooling hack infra infrastructure terraform ops ci cdk pulumi devops"
     )
 )
 _DELEGATES = re.compile(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tools.devops.project.languages.language import Found, Language, Sign, number, present
 from tools.devops.project.tree import Folder, dig, text
 from tools.devops.types import DeployUnit
+
+_TARGET = re.compile(r"<TargetFrameworks?>\s*net(?:coreapp)?(\d+\.\d+)")
 
 
 def detect(folder: Folder) -> Found | None:
@@ -25,7 +28,7 @@ def detect(folder: Folder) -> Found | None:
     is_browser = sdk is not None and "BlazorWebAssembly" in sdk[1]
     is_test = "Microsoft.NET.Test.Sdk" in packages
     runs = is_web or is_worker or re.search(r"<OutputType>\s*(?:Exe|WinExe)", content) is not None
-    target = re.search(r"<TargetFrameworks?>\s*net(?:coreapp)?(\d+\.\d+)", content)
+    target = next((found for told in _settings(folder, content) if (found := _TARGET.search(told))), None)
     pinned = number(text(dig(folder.json("global.json"), "sdk", "version")), 2)
     version = target[1] if target else pinned
     start = None
@@ -56,6 +59,14 @@ def detect(folder: Folder) -> Found | None:
     notes = (f"{folder.path}: .NET {version}, {folder.prefix}{project}",) if version else ()
     sign = Sign.APP if is_web or is_browser else Sign.RUNS if start else Sign.TOOLING
     return Found(unit, sign, frozenset(packages), notes)
+
+
+def _settings(folder: Folder, content: str) -> Iterator[str]:
+    """The project file, then the property files above it that MSBuild imports."""
+    yield content
+    for place in folder.above():
+        for name in ("Directory.Build.props", "Directory.Packages.props"):
+            yield place.read(name) if place.first(name) else ""
 
 
 def _uses_migrations(folder: Folder, packages: set[str]) -> bool:

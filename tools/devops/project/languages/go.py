@@ -39,7 +39,11 @@ def detect(folder: Folder) -> Found | None:
     programs = _programs(folder)
     if not (module or programs or folder.first("go.work")):
         return None
-    required = set(re.findall(r"^[ \t]*(?:require\s+)?([\w.-]+\.[\w./-]+) v\d", module, re.MULTILINE))
+    required = set(
+        re.findall(
+            r"^[ \t]*(?:require\s+)?([\w.-]+\.[\w./-]+) v\d\S*(?!\s*//\s*indirect)(?=\s|$)", module, re.MULTILINE
+        )
+    )
     frameworks = tuple(name for path, name in _FRAMEWORKS.items() if any(r.startswith(path) for r in required))
     chosen = _choose(folder, programs)
     serves = bool(frameworks) or any(_SERVES.search(source) for _, source in folder.sources(".go"))

@@ -16,6 +16,7 @@ from tools.devops.project.languages.node_frameworks import (
     frameworks_of,
     served,
 )
+from tools.devops.project.languages.node_nx import standalone_output
 from tools.devops.project.languages.node_packages import Manager
 from tools.devops.project.tree import Folder, dig, mapping, text
 from tools.devops.types import DeployUnit, UnitKind
@@ -23,7 +24,8 @@ from tools.devops.types import DeployUnit, UnitKind
 # A script that starts one of these serves developers, not production.
 _DEVELOPMENT = re.compile(
     r"^(?:cross-env\s+|dotenv\s+(?:-\S+\s+)*--\s+|[A-Z_]+=\S*\s+|npx\s+)*"
-    r"(?:nodemon|ts-node-dev|tsnd|react-scripts start|react-app-rewired start|craco start|ng serve|ng s\b|"
+    r"(?:nx (?:serve\b|run \S+:serve)|"
+    r"nodemon|ts-node-dev|tsnd|react-scripts start|react-app-rewired start|craco start|ng serve|ng s\b|"
     r"vue-cli-service serve|gatsby (?:develop|start)|astro (?:dev|start)|vite(?:\s+(?:dev|serve|--.*))?$|"
     r"(?:next|nuxt|nuxi|remix|rw|redwood|wrangler|vercel|netlify|vinxi|react-router|expo|turbo|nx)\s+(?:run\s+)?(?:dev|start\b.*--dev)|"
     r"webpack(?:-dev-server|\s+serve)|parcel(?!\s+build)|expo start|tsx watch|node --watch|bun (?:--watch|--hot)|"
@@ -153,6 +155,8 @@ def _start(project: _Project, main: Framework | None, how: Served | None) -> tup
     """The production start command and the file it runs."""
     scripts, manager = project.scripts, project.manager
     own = scripts.get("start", "")
+    if (output := standalone_output(project.folder)) and _DEVELOPMENT.match(own):
+        return f"node {output}/main.js", f"{output}/main.js"
     if main and main.name == "nestjs" and (script := next((s for s in _PRODUCTION_SCRIPTS if s in scripts), None)):
         return manager.run(script), _script_file(scripts[script])
     if own and not _DEVELOPMENT.match(own):
@@ -317,6 +321,9 @@ def _migrate(project: _Project) -> str | None:
         command = project.scripts.get(script, "")
         if command and " dev" not in command:
             return project.manager.run(script)
+    schema = text(mapping(project.package.get("prisma")).get("schema"))
+    if schema and "@prisma/client" in project.all and project.folder.first(schema):
+        return project.manager.exec("prisma migrate deploy")
     for package, command, files in _MIGRATIONS:
         if package in project.all and (not files or project.folder.first(*files)):
             return project.manager.exec(command)

@@ -25,6 +25,14 @@ _FRAMEWORKS: tuple[tuple[str, str, UnitKind], ...] = (
 )
 
 
+def standalone_output(folder: Folder) -> str | None:
+    """Where a workspace that is itself one Node application puts its build."""
+    targets = mapping(folder.json("project.json").get("targets")) if folder.first("nx.json") else {}
+    options = mapping(dig(targets, "build", "options"))
+    runs_on_node = "node" in (options.get("platform"), options.get("target"))
+    return text(options.get("outputPath")) or None if runs_on_node else None
+
+
 def nx_units(root: Folder) -> Iterator[Found]:
     """One unit for each application of the workspace at `root`."""
     if not root.first("nx.json"):
