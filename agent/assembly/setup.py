@@ -29,9 +29,7 @@ from agent.session.journal import JOURNAL, SessionError
 from agent.session.opening import Opened, Opening, open_session
 from agent.session.recording import Recording
 from agent.session.resume import Restored
-from agent.session.transcript import transcript_path
 from agent.telemetry.observers import Reader, observers
-from agent.workflow.written import work_of_session
 from tools.github.settings import GitHubSettings
 from tools.paths import grant, only_readable
 from tools.ports import DelegationResult
@@ -123,7 +121,7 @@ class Setup:
         self.session_id = opened.session_id
         taken_up = opened.restored is not None and not opened.copied
         prompt = self._delegating.with_answers(prompt, opened.directory if taken_up else None)
-        transcript = transcript_path(self._cwd, self.session_id, agent.env) if agent.sessions.transcripts else None
+        transcript = self._transcript()
         recording = self._recording = Recording(opened, self._cwd, self._redactor, transcript)
         found, unobserved = observers(os.environ, self._redactor)
         self._readers += found
@@ -144,6 +142,13 @@ class Setup:
             self._attach(self._workflow, talk, opened.restored, asker)
         self._go_on(talk, opened)
         return talk
+
+    def _transcript(self) -> Path | None:
+        if not self._agent.sessions.transcripts:
+            return None
+        from agent.session.transcript import transcript_path
+
+        return transcript_path(self._cwd, self.session_id, self._agent.env)
 
     def _context(self, opened: Opened, asker: Recorded) -> ToolContext:
         """What tools get of this run: where they work, what they may reach, who answers."""
@@ -290,6 +295,8 @@ class Setup:
             result = failed(result, "structured_output", reason)
         if self._workflow is None or self._recording is None:
             return result
+        from agent.workflow.written import work_of_session
+
         return self._workflow.conclude(result, work_of_session(self._recording.directory, self._workflow.root))
 
     def finished(self, result: Result) -> None:

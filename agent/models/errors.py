@@ -63,10 +63,10 @@ _BY_STATUS: Final[Mapping[int, ErrorKind]] = {
     504: "timeout",
     529: "overloaded",
 }
-_BY_WORDING: Final[tuple[tuple[re.Pattern[str], ErrorKind], ...]] = (
-    (re.compile(r"prompt is too long|context (window|length|size|limit)", re.I), "context_too_long"),
-    (re.compile(r"credit balance", re.I), "billing"),
-    (re.compile(r"usage limits?\b.*\bregain access|spend(ing)? limit", re.I | re.S), "spend_limit"),
+_BY_WORDING: Final[tuple[tuple[str, ErrorKind], ...]] = (
+    (r"prompt is too long|context (window|length|size|limit)", "context_too_long"),
+    (r"credit balance", "billing"),
+    (r"usage limits?\b.*\bregain access|spend(ing)? limit", "spend_limit"),
 )
 _RETRYABLE: Final[frozenset[ErrorKind]] = frozenset(
     {"rate_limit", "overloaded", "server", "timeout", "connection", "stream_cut"}
@@ -254,7 +254,7 @@ def _kind(status: int, kind_text: str, code: str | None, message: str) -> ErrorK
         or ("server" if status >= 500 else "unknown")
     )
     if kind == "invalid_request":
-        return next((better for pattern, better in _BY_WORDING if pattern.search(message)), kind)
+        return next((better for pattern, better in _BY_WORDING if re.search(pattern, message, re.I | re.S)), kind)
     return kind
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from agent.session.journal import JOURNAL, SessionError, find_session, new_session_id, session_directory
 from agent.session.resume import Restored, restore
-from agent.session.transcript import find_transcript, read_transcript
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -82,6 +81,8 @@ def find_restored(session: str, cwd: Path, env: Mapping[str, str], store: Path |
             return restore(find_session(session, cwd, place)), number > 0
         except SessionError as error:
             missing = missing or error
+    from agent.session.transcript import find_transcript, read_transcript
+
     path = find_transcript(session, cwd, env)
     if path is None:
         assert missing is not None  # noqa: S101 - one place at least was looked into

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agent.events import Event, HistoryRewound, MessageAdded, QuestionsAnswered, RunStarted, StepChanged
 from agent.session.journal import Journal
 from agent.session.opening import Opened
-from agent.session.transcribe import Transcriber
 from tools.resources import version
 from tools.secrets import Redactor
+
+if TYPE_CHECKING:
+    from agent.session.transcribe import Transcriber
 
 
 class Recording:
@@ -21,6 +24,8 @@ class Recording:
         self._journal = Journal(opened.directory, redactor)
         self._transcript: Transcriber | None = None
         if transcript is not None:
+            from agent.session.transcribe import Transcriber
+
             self._transcript = Transcriber(transcript, cwd, redactor, version())
 
     def begin(self, started: RunStarted) -> None:

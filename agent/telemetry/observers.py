@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from agent.events import Event, HookRan, ModelEvent, Notice, RetryScheduled, RunFinished, RunStarted, to_json
-from agent.telemetry import traces
 from tools.secrets import Redactor
 
 Reader = Callable[[Event], None]
 LOG_FORMAT = "EXPERT_DEVOPS_LOG_FORMAT"
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 def observers(env: Mapping[str, str], redactor: Redactor) -> tuple[list[Reader], list[str]]:
@@ -30,7 +30,9 @@ def observers(env: Mapping[str, str], redactor: Redactor) -> tuple[list[Reader],
         readers.append(JsonLog(sys.stderr, redactor))
     elif env.get(LOG_FORMAT, "text") != "text":
         problems.append(f"{LOG_FORMAT}={env[LOG_FORMAT]!r} is not known; use json or text.")
-    if traces.wanted(env):
+    if wants_traces(env):
+        from agent.telemetry import traces
+
         try:
             readers.append(traces.spans_of(env))
         except traces.TelemetryError as error:
@@ -40,6 +42,14 @@ def observers(env: Mapping[str, str], redactor: Redactor) -> tuple[list[Reader],
 
 def logs_json(env: Mapping[str, str]) -> bool:
     return env.get(LOG_FORMAT) == "json"
+
+
+def wants_traces(env: Mapping[str, str]) -> bool:
+    """Whether the standard variables ask for traces: an exporter or endpoint is named, nothing switches it off."""
+    exporter = env.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or exporter == "none":
+        return False
+    return bool(exporter) or any(env.get(name) for name in _ENDPOINTS)
 
 
 class JsonLog:

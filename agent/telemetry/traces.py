@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 _SECONDS = 2.0  # a receiver that does not answer may not hold a finished run for the exporter's usual ten
@@ -43,14 +42,6 @@ _NO_ERROR = frozenset({"completed", "needs_input"})
 
 class TelemetryError(Exception):
     """Spans are asked for and cannot be had; the message says what to change."""
-
-
-def wanted(env: Mapping[str, str]) -> bool:
-    """Whether the standard variables ask for traces: an exporter or endpoint is named, nothing switches it off."""
-    exporter = env.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or exporter == "none":
-        return False
-    return bool(exporter) or any(env.get(name) for name in _ENDPOINTS)
 
 
 def spans_of(env: Mapping[str, str]) -> Spans:

@@ -22,7 +22,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from agent.api import Agent
 from agent.models.port import ModelError
 from agent.permissions import Rules
-from agent.telemetry.traces import Spans, TelemetryError, spans_of, wanted
+from agent.telemetry.observers import wants_traces
+from agent.telemetry.traces import Spans, TelemetryError, spans_of
 from agent.testing import FakeMessagesServer, ScriptedModel, Turn, call
 from tools.tool import ToolContext, ToolError, ToolResult, tool
 
@@ -166,7 +167,7 @@ async def test_an_unknown_cost_is_absent_and_not_zero(tmp_path: Path) -> None:
     ],
 )
 def test_only_the_standard_variables_switch_it_on(env: dict[str, str], expected: bool) -> None:
-    assert wanted(env) is expected
+    assert wants_traces(env) is expected
 
 
 @pytest.mark.parametrize(
