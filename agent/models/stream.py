@@ -68,20 +68,6 @@ class MessageBuilder:
                     self._stop_block(position)
                 self.complete = True
 
-    def finished_blocks(self) -> list[Json]:
-        """What may stay in history of an answer that was interrupted: the finished blocks, up to the last one that
-        can end a turn. Calls nobody will answer are left out, and so is thinking at the end, which the API refuses.
-        """
-        content = self.message.get("content", [])
-        kept = [
-            block
-            for at, block in enumerate(content)
-            if at not in self._open and not _is_call(block) and not _empty(block)
-        ]
-        while kept and kept[-1]["type"] in {"thinking", "redacted_thinking"}:
-            kept.pop()
-        return kept
-
     def _start(self, event: Mapping[str, Any]) -> None:
         if self.message:
             raise _broken("a second message_start")
@@ -148,14 +134,6 @@ class MessageBuilder:
     def _require_start(self) -> None:
         if not self.message:
             raise _broken("an event before message_start")
-
-
-def _is_call(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "tool_use"
-
-
-def _empty(block: Mapping[str, Any]) -> bool:
-    return block.get("type") == "text" and not block.get("text")
 
 
 def _json_object(raw: str) -> Json | None:

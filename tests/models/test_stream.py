@@ -378,11 +378,3 @@ def test_a_broken_stream_is_a_retryable_error(events: list[Json]) -> None:
     with pytest.raises(ModelError, match="stream is broken") as caught:
         build(events)
     assert caught.value.retryable
-
-
-def test_finished_blocks_of_an_interrupted_answer() -> None:
-    sample = STREAMS["thinking and tool"]
-    assert build(sample[:5]).finished_blocks() == []  # thinking alone cannot end a turn
-    spoken = [started(), *block(0, {"type": "text", "text": "said"}), *block(1, CALL, *json_parts("{}"))]
-    assert build(spoken).finished_blocks() == [{"type": "text", "text": "said"}]
-    assert MessageBuilder().finished_blocks() == []

@@ -63,7 +63,6 @@ class Platform:
     zero_downtime: bool
     suits: Mapping[str, int]
     texts: Mapping[str, Mapping[str, str]]
-    provides: str = ""
     runs: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
     offered: bool = False
@@ -106,7 +105,6 @@ def platforms() -> Mapping[str, Platform]:
             zero_downtime=entry["zero_downtime"],
             suits=entry["suits"],
             texts={name: entry[name] for name in texts if name in entry},
-            provides=entry.get("provides", ""),
             runs=tuple(entry["runs"]),
             makes=tuple(entry["makes"]),
             offered=entry.get("offered", False),

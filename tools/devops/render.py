@@ -352,9 +352,3 @@ def environment() -> SandboxedEnvironment:
         version=lambda name: Quoted(version(name)),
     )
     return environment
-
-
-def template_names() -> list[str]:
-    """Every template there is, for tests and `doctor`."""
-    root = data_root() / "skills"
-    return sorted(str(p.relative_to(root)) for p in root.glob("*/templates/**/*.j2"))

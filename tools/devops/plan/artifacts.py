@@ -15,7 +15,6 @@ from tools.devops.plan.image import image_of
 from tools.devops.plan.names import deployable, joined, platform_for, serves, slugs, uses_image, workspace
 from tools.devops.plan.schedule import requirements_of
 from tools.devops.plan.services import services_for
-from tools.devops.platform import platform_of
 from tools.devops.types import ArtifactPlan, Decision, DeployUnit, Project, Spec
 
 HANDOVER = "handover"
@@ -211,9 +210,3 @@ def _starts(units: Sequence[DeployUnit], decisions: Sequence[Decision], template
     platform = SCHEDULERS.get(template)
     mine = [u for u in units if platform and platform_for(decisions, u) == platform]
     return [u for u in mine if path in (".", u.path)]
-
-
-def platform_secrets(decisions: Sequence[Decision], units: Sequence[DeployUnit]) -> tuple[str, ...]:
-    """Names of the secrets the deploy jobs need, once each."""
-    names = (name for unit in units for name in platform_of(platform_for(decisions, unit)).secrets)
-    return tuple(dict.fromkeys(names))

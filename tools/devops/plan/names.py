@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tools.devops.platform import normalise, platform_of
-from tools.devops.types import Decision, DeployUnit, Plan, Project, Spec
+from tools.devops.types import Decision, DeployUnit, Project, Spec
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """A variable name every shell, container and platform accepts."""
@@ -56,11 +56,6 @@ def platform_for(decisions: Sequence[Decision], unit: DeployUnit) -> str:
     """The id of the platform decided for `unit`; `other` where none was."""
     value = decided(decisions, f"platform:{unit.path}", decided(decisions, "platform", "other"))
     return normalise(str(value))
-
-
-def units_on(plan: Plan, project: Project, platform: str) -> tuple[DeployUnit, ...]:
-    """The units that go to `platform`, in project order."""
-    return tuple(u for u in deployable(project) if platform_for(plan.decisions, u) == platform)
 
 
 def stated(spec: Spec | None, name: str) -> Any:

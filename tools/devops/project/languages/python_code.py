@@ -41,17 +41,13 @@ _HINTS = (*_CONSTRUCTORS, *_FACTORY_NAMES, "falcon", "WorkerSettings")
 
 @dataclass(frozen=True, slots=True)
 class AppObject:
-    """An object a server can be pointed at: `name` in the file `path`. `factory`: it must be called first.
-
-    `made_by` is true where a module calls a factory of another module (`app = create_app()`).
-    """
+    """An object a server can be pointed at: `name` in the file `path`. `factory`: it must be called first."""
 
     path: str
     name: str
     framework: str
     role: Role
     factory: bool = False
-    made_by: bool = False
 
 
 @lru_cache(maxsize=512)
@@ -82,7 +78,7 @@ def _objects_in(path: str, tree: ast.Module) -> list[AppObject]:
         if kind := _constructed(name, imports):
             found.append(AppObject(path, target, *kind))
         elif name.rsplit(".", 1)[-1] in _FACTORY_NAMES:
-            found.append(AppObject(path, target, "", "wsgi", made_by=True))
+            found.append(AppObject(path, target, "", "wsgi"))
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and (kind := _returns_app(node, imports)):
             found.append(AppObject(path, node.name, *kind, factory=True))
@@ -183,7 +179,7 @@ def best(objects: list[AppObject], roles: tuple[Role, ...]) -> AppObject | None:
     if chosen.framework:
         return chosen
     source = min(frameworks, key=rank)
-    return AppObject(chosen.path, chosen.name, source.framework, source.role, made_by=True)
+    return AppObject(chosen.path, chosen.name, source.framework, source.role)
 
 
 def importable(folder: Folder, path: str) -> tuple[str, str]:
