@@ -13,6 +13,7 @@ from agent.workflow.gates import Gates
 from agent.workflow.report import build_report
 from agent.workflow.steps import Record, Workflow, load_steps, open_findings
 from agent.workflow.written import Work
+from tools.devops.spec import conversation_language
 from tools.devops.types import Check, Decision, Plan, Project, Spec
 from tools.plain import to_json
 from tools.tool import ToolContext
@@ -60,7 +61,9 @@ class WorkflowRun:
         numbers = ", ".join(map(str, self.steps))
         named = f"The SPEC is {self.spec}." if self.spec else "Find the SPEC, if there is one."
         dry = " This is a dry run: show what would be written and write nothing." if self.dry_run else ""
-        return f"Make this project deployable: work through steps {numbers} of the workflow. {named}{dry}"
+        korean = conversation_language(self.root).casefold().startswith("ko")
+        spoken = " Speak Korean (한국어) with the user; documents are in Korean, too." if korean else ""
+        return f"Make this project deployable: work through steps {numbers} of the workflow. {named}{dry}{spoken}"
 
     def brief(self) -> list[str]:
         """The selected steps' goals, gates and guidance, for the system prompt."""

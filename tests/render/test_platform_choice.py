@@ -187,7 +187,13 @@ def test_facts_are_dated_and_sourced() -> None:
     ],
 )
 def test_the_configured_language_wins_over_the_prose(
-    make_spec: MakeSpec, config: dict[str, str], prose: str, expected: str
+    tmp_path: Path, make_spec: MakeSpec, config: dict[str, str], prose: str, expected: str
 ) -> None:
-    assert language_of(replace(make_spec(prose), config=config)) == expected
-    assert language_of(None) == "en"
+    assert language_of(replace(make_spec(prose), config=config), tmp_path) == expected
+
+
+def test_without_a_spec_the_projects_own_language_counts(tmp_path: Path) -> None:
+    assert language_of(None, tmp_path) == "en"
+    (tmp_path / ".do" / "config").mkdir(parents=True)
+    (tmp_path / ".do" / "config" / "config.yaml").write_text("language:\n  conversation_language: ko\n")
+    assert language_of(None, tmp_path) == "ko"

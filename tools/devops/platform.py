@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from tools.devops.spec.configuration import conversation_language
 from tools.devops.types import Decision, DeployUnit, PlatformSign, Project, Source, Spec, is_frontend
 from tools.ports import Option, Question
 from tools.resources import data_root
@@ -163,11 +164,10 @@ def version(program: str) -> str:
     return str(known)
 
 
-def language_of(spec: Spec | None) -> Language:
+def language_of(spec: Spec | None, root: Path) -> Language:
     """The language of questions and documents: the configured conversation language, else the SPEC's, else English."""
-    if spec is None:
-        return "en"
-    return "ko" if str(spec.config.get("language") or spec.language).lower().startswith("ko") else "en"
+    named = conversation_language(root) if spec is None else spec.config.get("language") or spec.language
+    return "ko" if str(named).lower().startswith("ko") else "en"
 
 
 # --- choosing ----------------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ def _ruled_out(spec: Spec | None) -> set[str]:
 
 
 def _question(spec: Spec | None, project: Project, unit: DeployUnit | None, found: Mapping[str, str]) -> Question:
-    language = language_of(spec)
+    language = language_of(spec, Path(project.root))
     words = _ASK[language]
     offered = {p.id: p for p in platforms().values() if p.offered} | {name: platform_of(name) for name in found}
     candidates = {name: p for name, p in offered.items() if name not in _ruled_out(spec)}

@@ -26,13 +26,13 @@ _GITHUB = re.compile(r"url\s*=\s*\S*github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/
 
 
 def make_plan(root: Path, spec: Spec | None, project: Project, decisions: Sequence[Decision]) -> Plan:
-    """The deployment design. Reads nothing but `root`'s git metadata (branches, remote); the same input, the same plan.
+    """The deployment design. Same input, same plan: of `root` it reads git metadata and the configured language.
 
     `decisions` are honoured by name: `platform` or `platform:<unit path>`, `railway_json`, `domain`, `language`. A
     unit without a platform decision gets the one the SPEC or project names, else the recommended one as an assumption.
     """
     settled = _settle(root, spec, project, decisions)
-    language = str(decided(settled, "language", language_of(spec)))
+    language = str(decided(settled, "language", language_of(spec, root)))
     language = language if language in ("en", "ko") else "en"
     cost = estimate(project, spec, settled)
     return Plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tools.devops.merge import is_untouched
 from tools.devops.project.tree import Folder, text, without_comments, words
 
 # package or module path (any ecosystem) -> service
@@ -136,7 +137,8 @@ def services_of(folder: Folder, packages: frozenset[str]) -> set[str]:
     found = {PACKAGES[name] for name in packages if name in PACKAGES}
     for name in folder.own_files:
         if name.endswith(tuple(_READ)):
-            source = without_comments(folder.source(name))
+            written = folder.source(name)
+            source = "" if is_untouched(written) else without_comments(written)
             if _WORDS.search(source):
                 found |= {service for service, pattern in _SAYS if re.search(pattern, source)}
     return found

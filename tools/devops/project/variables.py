@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tools.devops.merge import is_untouched
 from tools.devops.project.languages.python_code import environment_names
 from tools.devops.project.tree import Folder, items, mapping, text, without_comments, words
 
@@ -85,7 +86,9 @@ def names_read(folder: Folder) -> set[str]:
             source = folder.source(name)
             found |= environment_names(source) if name.endswith(".py") else _matches(name, without_comments(source))
     for example in _EXAMPLES:
-        found |= set(_KEY.findall(folder.read(example)))
+        written = folder.read(example)
+        if not is_untouched(written):  # our own output repeats what was found, for all units together
+            found |= set(_KEY.findall(written))
     return {name for name in found if name not in _NOT_SETTINGS and re.fullmatch(_NAME, name)}
 
 
