@@ -254,6 +254,7 @@ class Commands:
             self._by_rule(part, words, words, directories)
 
     def _by_rule(self, part: Part, words: tuple[Word, ...], named: tuple[Word, ...], directories: _Directories) -> None:
+        forbidden.check_search(self.judgement, words, part.source, self.files, directories.at(part))
         rule, objection = self._rule(words, part.words, named, at=directories.at(part))
         if rule is not None:
             self.judgement.allowed_by.append(rule.text)

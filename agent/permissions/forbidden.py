@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -147,6 +148,22 @@ def _check_below(judgement: Judgement, place: paths.Place, files: Files, run: Ru
             shown = place.shown()
             judgement.ask("holds_denied", firm=True, part=run.part.source, path=shown, rule=found.text)
             return
+
+
+def check_search(judgement: Judgement, words: tuple[Word, ...], part: str, files: Files, at: list[str]) -> None:
+    """A command that reads whole directories, one of which holds credentials, as far as a short look finds some."""
+    if not programs.searches(words):
+        return
+    named = named_paths(words, known=True, at=at) if _has_operands(words) else ["."]
+    for text, directory in itertools.product(list(named), at):
+        try:
+            place = paths.locate(text, directory, files.home)
+        except BadPath:
+            continue
+        for path in _files_below(place.spelled, hidden=programs.reads_hidden(words)):
+            if paths.credentials(paths.Place(path, path), files.home):
+                judgement.ask("holds_credentials", part=part, path=path)
+                return
 
 
 def _files_below(directory: str, *, hidden: bool) -> Iterator[str]:

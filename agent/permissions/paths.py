@@ -71,8 +71,10 @@ def parts_of(path: str) -> tuple[str, ...]:
 
 
 def fold(text: str) -> str:
-    """For comparing names that must not be evaded by case or Unicode form."""
-    return unicodedata.normalize("NFC", text).casefold()
+    """`text` as a file system that knows neither case nor Unicode form, nor characters without a width, compares it."""
+    if text.isascii():
+        return text.lower()
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf").casefold()
 
 
 def inside(path: str, directory: str | Path) -> bool:
@@ -279,7 +281,7 @@ def credentials(place: Place, home: str | Path) -> bool:
     data = _names()["credentials"]
     for form in place.both:
         name = fold(form.rsplit("/", 1)[-1])
-        secret = name in data["names"] or name.startswith(tuple(data["prefixes"]))
+        secret = name in data["names"] or name.startswith(tuple(data["prefixes"])) or name.endswith(_key_suffixes())
         if secret and not name.endswith(tuple(data["except_suffixes"])):
             return True
         if _below_home(form, home, data["home"]):
@@ -287,6 +289,11 @@ def credentials(place: Place, home: str | Path) -> bool:
         if any(f"{form}/".startswith(f"{store}/") for store in data["absolute"]):
             return True
     return False
+
+
+@cache
+def _key_suffixes() -> tuple[str, ...]:
+    return tuple(_names()["credentials"]["suffixes"])
 
 
 def special(place: Place) -> bool:

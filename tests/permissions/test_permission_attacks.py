@@ -94,3 +94,30 @@ def test_a_name_in_a_text_is_not_a_command(tmp_path: Path) -> None:
     ]
     rules = {"allow": ["Bash"], "deny": ["Bash(curl:*)"]}
     assert _not_asked(commands, rules, tmp_path) == commands
+
+
+def test_a_search_does_not_read_credentials_along(tmp_path: Path) -> None:
+    project = tmp_path / "space" / "proj"
+    (project / "src").mkdir(parents=True)
+    (project / "src" / "a.ts").touch()
+    everything = ["grep -rn x .", "grep -r x", "grep -R x ./", "rg --hidden x", "rg -uu x", "tar czf a.tgz ."]
+    rules = {"allow": ["Bash(tar:*)", "Bash(grep:*)"]}
+    assert _not_asked(everything, rules, tmp_path) == everything
+    (project / ".env").touch()
+    assert _not_asked(everything, rules, tmp_path) == []
+    elsewhere = ["grep -rn x src", "rg x", "grep x src/a.ts", "find . -name x"]
+    assert _not_asked(elsewhere, rules, tmp_path) == elsewhere
+
+
+def test_key_files_and_protected_names_in_other_spellings(tmp_path: Path) -> None:
+    keys = ["cat certs/prod.pem", "head server.key", "base64 id_ed25519", "cat app.P12", "strings release.jks"]
+    assert _not_asked(keys, {"allow": ["Bash(cat:*)", "Bash(base64:*)", "Bash(strings:*)"]}, tmp_path) == []
+    assert _not_asked(["cat id_ed25519.pub", "cat src/key.ts", "cat .env.example"], {}, tmp_path) == [
+        "cat id_ed25519.pub",
+        "cat src/key.ts",
+        "cat .env.example",
+    ]
+    for name in (".GIT/config", ".git\u200b/config", "\uff0egit/hooks/x", ".claude\u200d/x", ".Claude/settings.json"):
+        case = {"mode": "acceptEdits", "tool": "Write", "cwd": str(tmp_path), "home": "/h", "rules": {}}
+        answer = next(explain_batch([json.dumps({**case, "input": {"file_path": name, "content": "x"}})]))
+        assert json.loads(answer)["decision"] == "ask", name
