@@ -279,7 +279,7 @@ def schema_findings(
     validator = validator_class(schema, registry=Registry())  # an empty registry: references never reach the network
     seen: set[tuple[int, str]] = set()
     for error in validator.iter_errors(document.value):
-        leaf = jsonschema.exceptions.best_match(iter([error])) or error
+        leaf = _leaf(error)
         path = tuple(leaf.absolute_path)
         extra = _unknown_keys(leaf)
         line = document.line(*path, *extra[:1])
@@ -289,6 +289,17 @@ def schema_findings(
             yield rules.at(rule, document.file, line, message)
         if len(seen) >= limit:
             return
+
+
+def _leaf(error: Any) -> Any:
+    """The error behind an `anyOf` or `oneOf`: of the alternative that fits best, the one that lies deepest."""
+    while error.context:
+        alternatives: dict[Any, list[Any]] = {}
+        for cause in error.context:
+            alternatives.setdefault(cause.schema_path[0], []).append(cause)
+        best = min(alternatives.values(), key=lambda causes: (len(causes), -max(len(c.path) for c in causes)))
+        error = max(best, key=lambda cause: len(cause.path))
+    return error
 
 
 def _unknown_keys(error: Any) -> list[str]:
