@@ -41,6 +41,9 @@ FILE_GATES: Mapping[str, tuple[str, ...]] = {
 }
 """Gate id -> the artifact kinds whose planned files it demands."""
 
+_ADDABLE = {"health": "health", "json_logging": "json_logs"}
+"""Gate id -> what `InstrumentApp` can add to satisfy it."""
+
 _MOST_IDS_NAMED = 40  # beyond this many requirements a claim gives their number
 
 
@@ -136,7 +139,8 @@ class Gates:
         def judge(claim: StepClaim, decisions: Sequence[Decision]) -> list[Check]:
             del claim
             spec, project = self.read_spec(), self.scan()
-            checks = self.before.tell_apart(self.root, self.check(gate, project, spec))
+            found = [self._demanded(check, project, spec) for check in self.check(gate, project, spec)]
+            checks = self.before.tell_apart(self.root, found)
             if self.dry_run:
                 checks = [_unwritten(check) for check in checks]
             if kinds:
@@ -144,6 +148,25 @@ class Gates:
             return checks or [Check(gate, "expert-devops", "not_applicable", detail="nothing of this kind is present")]
 
         return judge
+
+    def _demanded(self, check: Check, project: Project, spec: Spec | None) -> Check:
+        """What the code lacks stops the step where `InstrumentApp` could have added it and no document asks for it."""
+        subject = _ADDABLE.get(check.name)
+        if subject is None or all(f.rule != f"{check.name}/missing" or f.severity != "warning" for f in check.findings):
+            return check
+        from tools.devops.instrument import plan_instrumentation
+
+        units = {unit.path: unit for unit in project.units}
+
+        def judged(finding: Finding) -> Finding:
+            unit = units.get(finding.file) if finding.severity == "warning" else None
+            if unit is None or not plan_instrumentation(self.root, unit, [subject], spec).added:
+                return finding
+            return replace(finding, severity="error", fix=f"Call InstrumentApp for {unit.path}. {finding.fix}")
+
+        findings = tuple(map(judged, check.findings))
+        failed = any(finding.severity == "error" for finding in findings)
+        return replace(check, findings=findings, status="failed" if failed else check.status)
 
     def _planned(self, gate: str, kinds: Sequence[str], plan: Plan, decisions: Sequence[Decision]) -> Check:
         """Every planned file of these kinds must exist, unless a decision leaves its kind out with a reason."""

@@ -28,7 +28,10 @@ CMD ["sh", "-c", "exec uvicorn main:app --host 0.0.0.0 --port ${PORT:-8000}"]
 """
 """Neither USER nor HEALTHCHECK: two errors."""
 
-SKIPPED = [{"name": f"skip:{kind}", "value": True, "source": "user"} for kind in ("compose", "railway", "dockerignore")]
+SKIPPED = [
+    {"name": f"skip:{kind}", "value": True, "source": "user"}
+    for kind in ("compose", "railway", "dockerignore", "dockerfile", "runbook", "monitoring_doc")
+]
 
 
 @pytest.fixture
@@ -56,10 +59,10 @@ def ran(root: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[in
     return code, json.loads(said.out), said.err
 
 
-async def claimed(root: Path, *before: Any) -> tuple[Completed | Failed, WorkflowRun]:
-    """A run of step 4 whose model does `before`, then claims the step and stops."""
-    workflow = WorkflowRun(root=root, steps=(4,))
-    claim = call("CompleteStep", step=4, summary="Done.", artifacts=["Dockerfile"], decisions=SKIPPED)
+async def claimed(root: Path, *before: Any, step: int = 4) -> tuple[Completed | Failed, WorkflowRun]:
+    """A run of one step whose model does `before`, then claims the step and stops."""
+    workflow = WorkflowRun(root=root, steps=(step,))
+    claim = call("CompleteStep", step=step, summary="Done.", decisions=SKIPPED)
     turns = iter([*before, claim])
     model = ScriptedModel(lambda _request: next(turns, "Done."))
     agent = Agent(cwd=root, model=model, mode="acceptEdits", asker=Headless(take_defaults=True), env={})
@@ -156,3 +159,25 @@ def test_a_resumed_run_remembers_what_it_found(project: Path) -> None:
     again = WorkflowRun.from_options(options)
     assert again.options() == options
     assert errors_by_status(again, project) == {"kept_with_findings": {"Dockerfile"}, "failed": {"worker.Dockerfile"}}
+
+
+LACKING = "json_logging/missing"
+
+
+async def test_the_step_demands_what_the_run_could_have_added_to_the_code(project: Path) -> None:
+    result, _ = await claimed(project, step=7)
+    assert isinstance(result, Failed)
+    assert LACKING in result.reason
+    added, _ = await claimed(project, call("InstrumentApp", unit="."), step=7)
+    assert isinstance(added, Completed), added
+
+
+async def test_what_nobody_can_add_is_told_and_does_not_stop_the_step(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module shop\n\ngo 1.25\n")
+    (tmp_path / "main.go").write_text(
+        'package main\n\nimport "net/http"\n\nfunc main() { http.ListenAndServe(":8080", nil) }\n'
+    )
+    assert not run_checks(tmp_path, kinds=["json_logging", "health"]).errors
+    result, _ = await claimed(tmp_path, step=7)
+    assert isinstance(result, Completed), result
+    assert LACKING in {finding["rule"] for finding in (result.report or {})["warnings"]}
