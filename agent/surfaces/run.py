@@ -164,30 +164,41 @@ def _print_result(result: Result, output: str, proposed: dict[str, Any] | None) 
 
 
 def summary(result: Result, command: str = "run") -> str:
-    """What a person must know beyond the report: why it stopped and how to go on. Empty when all is done."""
-    again = f"Continue with: expert-devops {command} --resume {result.session_id}"
+    """What a person must know beyond the report: why it stopped and how to go on, in the report's language.
+
+    Empty when all is done.
+    """
+    language = (result.report or {}).get("language", "en")
+
+    def say(key: str, **detail: object) -> str:
+        return label("ending", key, language).format(**detail)
+
+    resume = f"expert-devops {command} --resume {result.session_id}"
+    again = say("again", command=resume)
     match result:
         case NeedsInput():
-            asked = "\n".join(
-                f"- {q.question}\n  answer as `{q.key or q.question}`: {', '.join(o.label for o in q.options)}"
+            asked = [
+                f"- {q.question}\n  "
+                + say("answer_as", named=q.key or q.question, options=", ".join(o.label for o in q.options))
                 for q in result.questions
-            )
-            return f"Answers are needed:\n{asked}\n{again} --answers FILE (or --yes to take the defaults)"
+            ]
+            how = f"{say('again', command=f'{resume} --answers FILE')} {say('answers_file')}"
+            return "\n".join([say("needed"), *asked, how])
         case Failed():
             from agent.models.errors import advice
 
-            said = f"\n{result.text}" if result.kind == "incomplete" and result.text else ""
-            said += f"\n{todo}" if (todo := advice(result.kind)) else ""
-            return f"Failed ({result.kind}): {result.reason}{said}" + (f"\n{again}" if result.session_id else "")
+            more = [result.text if result.kind == "incomplete" else "", advice(result.kind, language)]
+            lines = [say("failed", kind=result.kind, reason=result.reason), *more, again if result.session_id else ""]
+            return "\n".join(filter(None, lines))
         case Refused():
-            return f"Refused by {result.by}: {result.reason}"
+            return say("refused", by=result.by, reason=result.reason)
         case OutOfBudget():
             return f"{result.reason}\n{again}"
         case _ if result.status == "interrupted":
             return again
         case _ if result.delegations:
-            asked = "\n".join(f"- {request.to}: {request.subject}" for request in result.delegations)
-            return f"Asked of others, not done yet:\n{asked}\n{again} --delegation-results FILE"
+            requests = [f"- {request.to}: {request.subject}" for request in result.delegations]
+            return "\n".join([say("asked"), *requests, say("again", command=f"{resume} --delegation-results FILE")])
         case _:
             return ""
 
