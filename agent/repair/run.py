@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from agent.api import Agent
 from agent.events import Event, Notice
-from agent.repair.checkout import Checkout, committed
 from agent.repair.evidence import Errors, errors_of, evidence, new_secrets
+from agent.workflow.checkout import Checkout, committed
 from agent.workflow.proposal import Destination
 from tools.github import FailedRun, FileChange, explain_failed_run, open_pull_request
 from tools.github.commits import blob_sha, commit_files

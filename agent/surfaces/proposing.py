@@ -94,7 +94,7 @@ def _to_propose(work: Work, root: Path, report: Mapping[str, Any]) -> list[str]:
 
 async def _left_out(to: Destination, work: Work, paths: Sequence[str]) -> list[str]:
     """Other files that commands of the session changed: what they mean for the proposal is for a person to say."""
-    from agent.repair.checkout import differing
+    from agent.workflow.checkout import differing
 
     if not work.commands:
         return []

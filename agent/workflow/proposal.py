@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.repair.checkout import committed
+from agent.workflow.checkout import committed
 from agent.workflow.report import to_markdown
 from tools.devops.spec import conversation_language
 from tools.github import FileChange, PullRequest, open_pull_request

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from agent.repair.checkout import committed
 from agent.surfaces.cli import main
 from agent.testing import FakeMessagesServer, call
 from agent.testing.script import TurnLike
+from agent.workflow.checkout import committed
 from agent.workflow.proposal import as_body
 from tests.github.server import READ_ONLY, TOKEN, GitHubServer
 from tools.github import GitHubSettings
