@@ -86,6 +86,8 @@ def report_of(agent: AgentDefinition, result: Result, facts: Mapping[str, Any], 
         lines.append(f"These files rest on what it changed and must be written again: {_told(change.outdated)}")
     files = facts.get("files") or ()
     lines.append(f"Files written: {', '.join(files)}." if files else "No file was written.")
+    if result.denials:
+        lines.append(f"Calls that were denied: {', '.join(dict.fromkeys(d.tool for d in result.denials))}.")
     data: dict[str, Any] = {
         "outcome": result.status,
         **facts,

@@ -59,6 +59,7 @@ async def test_a_child_has_no_more_rights_than_its_parent(family: Build, member:
     assert decided == {"Read": "deny", "Bash": "deny", "Write": "deny", "Echo": "allow"}
     data = next(e for e in kin.ended(ToolFinished) if e.tool == "Delegate").data
     assert sorted(data["denials"]) == ["Bash", "Read", "Write"]
+    assert "Calls that were denied: Read, Bash, Write." in kin.results()[0]["content"]
 
 
 async def test_a_tool_outside_its_list_does_not_exist_for_a_child(family: Build, member: Member) -> None:
