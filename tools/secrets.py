@@ -5,8 +5,9 @@ Shapes follow the vendors' published token formats. Hashes, UUIDs and bare prefi
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 MASK = "[redacted]"
@@ -55,10 +56,13 @@ _LOCAL_HOSTS = ("localhost", "127.0.0.1", "db", "postgres", "redis", "mysql", "m
 
 
 class Redactor:
-    """Replaces secrets in text and JSON. `values` are exact secrets; shapes are always looked for."""
+    """Replaces secrets in text and JSON. `values` are exact secrets, found in base64 and percent-encoded, too; shapes
+    are always looked for.
+    """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        known = sorted({value for value in values if len(value) >= 8}, key=len, reverse=True)
+        spelled = {form for value in values if len(value) >= 8 for form in (value, *_encoded(value))}
+        known = sorted(spelled, key=len, reverse=True)
         self._values = known
         self._known = re.compile("|".join(re.escape(value) for value in known)) if known else None
 
@@ -103,6 +107,21 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.json(item) for item in value]
         return value
+
+
+def _encoded(value: str) -> Iterator[str]:
+    """`value` percent-encoded, and in base64 of both alphabets, at each place in a longer text it may have."""
+    data = value.encode("utf-8", "surrogateescape")
+    percent = "".join(chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in data)
+    yield from (percent, re.sub("%..", lambda code: code[0].lower(), percent))
+    for before, cut in ((0, 0), (1, 2), (2, 3)):  # bytes before it, and characters that hold bits of them
+        text = base64.b64encode(b"\0" * before + data).decode()
+        whole = text[cut : (before + len(data)) * 8 // 6]
+        yield from (whole, whole.translate(_URL_ALPHABET))
+
+
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_URL_ALPHABET = str.maketrans("+/", "-_")
 
 
 def _mask_password(match: re.Match[str]) -> str:

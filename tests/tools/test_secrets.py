@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import re
+from urllib.parse import quote
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tools.devops.checks.secret_patterns import find_secrets
 from tools.secrets import MASK, TOKEN_SHAPES, Redactor
@@ -50,3 +56,27 @@ def test_hashes_identifiers_and_bare_prefixes_stay() -> None:
         "hf_x",
     ):
         assert Redactor().text(text) == text
+
+
+_VALUES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=9, max_size=40)
+
+
+@given(_VALUES, st.binary(max_size=5), st.binary(max_size=5))
+def test_a_value_is_found_in_base64_wherever_it_stands(value: str, before: bytes, after: bytes) -> None:
+    redactor = Redactor([value])
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        shown = redactor.text(encode(before + value.encode() + after).decode())
+        assert MASK in shown
+        assert len(shown) <= len(MASK) + (len(before) + len(after) + 4) * 4 // 3 + 4  # what is left is not its own
+
+
+@given(_VALUES)
+def test_a_value_is_found_percent_encoded(value: str) -> None:
+    encoded = quote(value, safe="")
+    lower = re.sub("%..", lambda code: code[0].lower(), encoded)
+    assert Redactor([value]).text(f"https://a.test/?a={encoded}&b={lower}&c") == f"https://a.test/?a={MASK}&b={MASK}&c"
+
+
+def test_text_beside_an_encoded_value_stays() -> None:
+    text = "Y29ycmVjdA== and correct%20horse"
+    assert Redactor(["correct horse battery"]).text(text) == text
