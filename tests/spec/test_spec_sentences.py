@@ -41,6 +41,10 @@ def _field(root: Path, sentence: str, field: str) -> DeploymentField:
         ("queue", "- Messaging: Pub/sub for real-time features"),
         ("autoscaling", "- Scale horizontally if needed"),
         ("budget", "## Constraints\n- Budget limit met (target: ₩10/query)"),
+        ("database", "| D1 | 빌드 설정을 사용하지 않고 저장 | `tech.md` |"),
+        ("cron", "- 워커는 HTTP 요청 스코프 밖에서 도는 스케줄러이므로 해당 경로를 타지 않는다"),
+        ("queue", "이 SPEC은 선착순 신청(선착순 큐 )이 사용할 정원 스키마를 확정한다."),
+        ("queue", "## Out of Scope\n- 큐·워커·정원 로직 → `SPEC-ENROLLMENT-001`"),
         ("database_backup", "The tenant database (PostgreSQL 14) has no tested backup."),
     ],
 )
@@ -72,6 +76,14 @@ def test_what_only_sounds_like_a_statement(field: str, sentence: str, tmp_path: 
         ),
         ("compliance", "The data of members has to stay here (GDPR).", ["GDPR"]),
         ("compliance", "- Card data never reaches us; we stay in PCI DSS SAQ A.", ["PCI-DSS"]),
+        ("platform", "- 구축 환경: 온프레미스 (자체 데이터센터 2곳)", "on-premise"),
+        ("regions", "1. Hosting: DigitalOcean droplets in AMS3.", [{"name": "AMS3", "country": "NL"}]),
+        (
+            "budget",
+            "5. Everything together on the servers must not cost more than $120 a month.",
+            {"amount": 120, "currency": "USD", "period": "month"},
+        ),
+        ("database", "- Edge data: Cloudflare D1", {"engine": "sqlite"}),
         ("database", "- Player profiles: DynamoDB", {"engine": "dynamodb"}),
         ("database", "The booking API (FastAPI, PostgreSQL) gets a home.", {"engine": "postgresql"}),
         ("database", "- MongoDB 7 (Replica 구성 여부는 인프라팀과 협의)", {"engine": "mongodb", "version": "7"}),
@@ -96,10 +108,15 @@ def test_an_undecided_choice_in_brackets_is_still_undecided(tmp_path: Path) -> N
     assert _field(tmp_path, "- Hosting: Railway (to be confirmed with operations)", "platform").status == "not_stated"
 
 
+def test_a_ban_holds_for_what_stands_in_brackets_behind_it(tmp_path: Path) -> None:
+    assert _field(tmp_path, "| 신규 인프라 | **추가 금지** (Redis/Kafka/RabbitMQ) |", "cache").status == "excluded"
+
+
 def test_the_title_of_an_api_gives_the_type_and_a_screen_beside_it_does_not(tmp_path: Path) -> None:
     assert _spec(tmp_path / "a", "# SPEC-A-001: Rollout of the invoice API\n").deployment[
         "application_type"
     ].value == "api-backend"  # fmt: skip
+    assert _spec(tmp_path / "c", "# SPEC-A-001: createPayment API 개선\n").deployment["application_type"].value is None
     both = _spec(tmp_path / "b", "# SPEC-A-001: 예약 화면과 API\n").deployment["application_type"]
     assert both.status == "not_stated"
 

@@ -309,7 +309,7 @@ def _near_region(scope: Scope, mention: Mention) -> bool:
     before = scope.text[max(scope.sentence[0], mention.start - 28) : mention.start]
     if found("region_near", after) or found("region_near", before):
         return True
-    if not re.fullmatch(r"[a-z]+-[a-z]+-?\d", mention.value, re.ASCII):
+    if not re.fullmatch(r"[a-z]+-[a-z]+-?\d|[A-Za-z]{3}\d", mention.value, re.ASCII):
         return False
     return found("hosting.labels", scope.whole) or bool(mentions("platforms", scope.whole))
 

@@ -152,6 +152,8 @@ def _queue_in_words(statement: Statement) -> Iterator[Hit]:
             continue
         if labelled and (pattern("rules.none").match(text[statement.body :]) or mentions("queues", text)):
             continue
+        if match.group() == "큐" and not labelled:
+            continue  # by itself the word also means a line of people
         mention = Mention("queue", match.start(), match.end())
         judged = hit("queue", statement, mention, value=True, strength=WEAK)
         if judged.stance.kind == "stated":

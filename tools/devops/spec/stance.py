@@ -35,7 +35,7 @@ _JUST_NOT = re.compile(r"\bnot(?: be| being| yet)?\s*$", re.IGNORECASE)
 _COMMON = re.compile(r"[,;:]")
 _SHARED = re.compile(r"\b(?:of|for)\b|의 ")
 _OTHER_SPEC = re.compile(r"\s*\[?SPEC-[A-Z0-9]")
-_DELEGATED = re.compile(r"\bSPEC-[A-Z]+(?:-[A-Z0-9]+)*-\d")
+_DELEGATED = re.compile(r"\bSPEC-[A-Z]+(?:-[A-Z0-9]+)*-\d|(?:→|->)\s*$")
 _DETAIL = re.compile(
     r"\([^()]{0,40}(?:\b(?:versions?|replicas?|sizes?|regions?|tiers?|plans?|instances?)\b|버전|여부|구성|크기|사양|대수)[^()]{0,60}\)",
     re.IGNORECASE,
@@ -305,6 +305,8 @@ def _noun_gap(gap: str) -> bool:
 
 
 def _negated_after(scope: Scope, end: int, family: Sequence[Mention]) -> bool:
+    if scope.bracket and found("stance.bracket_denied", scope.text[max(0, scope.bracket[0] - 24) : scope.bracket[0]]):
+        return True
     if scope.around is not None and _denied(scope.text[scope.clause[1] : min(scope.around[1], scope.clause[1] + 40)]):
         return True
     tail = scope.text[end : min(_clause_end(scope, end, family), end + 60)]
