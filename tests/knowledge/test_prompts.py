@@ -112,7 +112,11 @@ def test_labels_cover_every_value_shown_to_people() -> None:
     assert set(table["step_status"]) == {"open", "claimed", "verified"}
     assert len(table["outcome"]) == 6
     readiness = {"health", "liveness", "metrics", "sigterm", "json_logs", "migrations"}
-    assert set(table["missing"]) == set(table["missing_why"]) == readiness | {"production_server", "port"}
+    assert (
+        set(table["missing"])
+        == set(table["missing_why"])
+        == readiness | {"production_server", "port", "database_driver", "syntax"}
+    )
 
 
 @pytest.mark.parametrize(

@@ -377,3 +377,27 @@ def test_python_version_file_beats_the_range(scan: Scan) -> None:
     )
     assert project.units[0].version == "3.13"
     assert any(".python-version" in note for note in project.notes)
+
+
+ENGINE = "from sqlalchemy.ext.asyncio import create_async_engine\nimport os\nengine = create_async_engine(%s)\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "lacks"),
+    [
+        ("os.environ['DATABASE_URL']", True),
+        ("os.environ['DATABASE_URL'].replace('postgresql://', 'postgresql+asyncpg://')", False),
+    ],
+)
+def test_an_asynchronous_engine_needs_its_driver_in_the_address(scan: Scan, address: str, lacks: bool) -> None:
+    files = {
+        "requirements.txt": "fastapi\nuvicorn\nsqlalchemy\nasyncpg\n",
+        "main.py": ENGINE % address + "from fastapi import FastAPI\napp = FastAPI()\n",
+    }
+    assert ("database_driver" in {missing.what for missing in scan(files).missing}) is lacks
+
+
+@pytest.mark.parametrize(("line", "lacks"), [("@app.route('/'", True), ("", False)])
+def test_a_start_file_that_does_not_parse_is_said(scan: Scan, line: str, lacks: bool) -> None:
+    files = {"requirements.txt": "requests\n", "main.py": f"import requests\n{line}\n"}
+    assert ("syntax" in {missing.what for missing in scan(files).missing}) is lacks

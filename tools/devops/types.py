@@ -159,8 +159,8 @@ class PlatformSign:
 class Missing:
     """Something production needs that the code does not have.
 
-    `what` is a readiness subject, `production_server` (none is declared; `install` adds one) or `port` (fixed, `PORT`
-    is never read); `unit` is a unit's path.
+    `what` is a readiness subject, `production_server` (none is declared; `install` adds one), `port` (fixed, `PORT`
+    is never read), `database_driver` or `syntax`; `unit` is a unit's path.
     """
 
     what: str

@@ -110,6 +110,9 @@ WHY = {
     "json_logs": "Logs are not structured (one JSON object a line), so platforms cannot filter by level or request.",
     "migrations": "A SQL database is used but no migration tool was found, so schema changes cannot be deployed.",
     "production_server": "No production server is among the dependencies; the start command needs one.",
+    "database_driver": "The asynchronous engine needs its driver in the database's address (postgresql+asyncpg://); "
+    "platforms hand out postgresql://, so the code has to put it in.",
+    "syntax": "The file that starts the application is no valid Python, so it cannot start.",
     "port": "The code listens on a fixed port and does not read PORT, which most platforms assign.",
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tools.devops.project.jobs import with_jobs
 from tools.devops.project.languages import Found, Sign
+from tools.devops.project.languages.python_faults import python_faults
 from tools.devops.project.platforms import default_branch, existing_files, file_platforms, platform_signs
 from tools.devops.project.ports import fixed_port, port_in_code
 from tools.devops.project.readiness import WHY, missing, with_readiness
@@ -144,4 +145,8 @@ def _more_missing(tree: Tree, unit: DeployUnit, found: list[Found], nested: froz
         lacking.append(Missing("production_server", unit.path, WHY["production_server"]))
     if unit.kind in ("backend", "fullstack") and fixed_port(Folder(tree, unit.path, nested), unit):
         lacking.append(Missing("port", unit.path, WHY["port"]))
+    if unit.language == "python":
+        lacking += [
+            Missing(what, unit.path, WHY[what]) for what in python_faults(Folder(tree, unit.path, nested), unit)
+        ]
     return lacking
