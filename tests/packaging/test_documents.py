@@ -68,3 +68,13 @@ def test_the_readme_commands_run_offline(tmp_path: Path, monkeypatch: pytest.Mon
             # 3: questions only a person can answer; 4: what is there does not pass the gates yet
             assert done.returncode in {0, 3, 4}, (command, done.stderr)
             assert "Traceback" not in done.stderr
+
+
+def test_every_file_and_test_that_security_names_is_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:agent|tests)/[\w/.*]+)(?:::(\w+))?`", text)
+    assert len([test for _, test in named if test]) > 15
+    for path, test in named:
+        found = list(ROOT.glob(path))
+        assert found, path
+        assert not test or f"def {test}(" in found[0].read_text(encoding="utf-8"), (path, test)
