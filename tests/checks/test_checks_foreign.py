@@ -140,3 +140,34 @@ def test_a_service_is_compared_with_the_image_that_it_builds(tmp_path: Path) -> 
     assert "consistency/port" not in rules(tmp_path, files, kinds=["consistency"])
     wrong = {"compose.yaml": files["compose.yaml"].replace("back", "./front/")}
     assert "consistency/port" in rules(tmp_path, wrong, kinds=["consistency"])
+
+
+def test_a_strategy_without_a_matrix_fits_and_an_error_in_a_job_is_named(tmp_path: Path) -> None:
+    job = "on: [push]\npermissions: {}\njobs:\n  test:\n    runs-on: ubuntu-latest\n    strategy:\n"
+    good, bad = (f"{job}      {key}: false\n    steps:\n      - run: echo\n" for key in ("fail-fast", "fail-fats"))
+    place = ".github/workflows/ci.yml"
+    assert "workflow/schema" not in rules(tmp_path, {place: good}, kinds=["workflow"])
+    (tmp_path / place).write_text(bad)
+    found = run_checks(tmp_path, kinds=["workflow"], linters=False).findings
+    (error,) = (finding for finding in found if finding.rule == "workflow/schema")
+    assert error.line == 7
+    assert error.message == "jobs.test.strategy: unknown key 'fail-fats'; did you mean 'fail-fast'?"
+
+
+def test_a_railway_service_needs_a_health_check_where_its_own_code_has_one(tmp_path: Path) -> None:
+    program = (
+        "from railway_sdk import define_railway, project, service\n\n\n@define_railway\ndef railway(ctx):\n"
+        '    vote = service("vote", deploy={"drainingSeconds": 30})\n    return project("p", resources=[vote])\n'
+    )
+    (tmp_path / ".railway").mkdir()
+    (tmp_path / ".railway/railway.py").write_text(program)
+    result = DeployUnit("result", "result", "backend", "node", health_path="/health")
+    for own, severity in ((None, "warning"), ("/ok", "error")):
+        vote = DeployUnit("vote", "vote", "backend", "python", health_path=own)
+        found = run_checks(
+            tmp_path,
+            kinds=["railway"],
+            project=Project(str(tmp_path), (result, vote), (), (), ()),
+            linters=False,
+        ).findings
+        assert [f.severity for f in found if f.rule == "railway/health"] == [severity]

@@ -33,12 +33,12 @@ _REF = re.compile(r"refs/heads/([\w./-]+)")
 
 def select(subject: Subject) -> tuple[str, ...]:
     found = {
-        *dockerfile.select(subject),
-        *compose.select(subject),
-        *workflow.select(subject),
-        *candidates(subject),
-        *railway.select(subject),
-        *vercel.select(subject),
+        *subject.files(dockerfile.select),
+        *subject.files(compose.select),
+        *subject.files(workflow.select),
+        *subject.files(candidates),
+        *subject.files(railway.select),
+        *subject.files(vercel.select),
         *subject.tree.named(*env_example.NAMES),
     }
     return tuple(sorted(found))

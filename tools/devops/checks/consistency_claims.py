@@ -53,23 +53,23 @@ def all_claims(subject: Subject) -> list[Claim]:
 
 
 def workflow_jobs(subject: Subject) -> Iterator[Job]:
-    for _path, documents in readable(workflow.select(subject), subject.yaml):
+    for _path, documents in readable(subject.files(workflow.select), subject.yaml):
         for document in documents[:1]:
             yield from read_workflow(document).jobs.values()
 
 
 def kubernetes_objects(subject: Subject) -> list[Manifest]:
-    paths = candidates(subject)
+    paths = subject.files(candidates)
     return [item for _path, found in readable(paths, lambda path: list(manifests_in(subject, path))) for item in found]
 
 
 def compose_documents(subject: Subject) -> Iterator[Document]:
-    for _path, documents in readable(compose.select(subject), subject.yaml):
+    for _path, documents in readable(subject.files(compose.select), subject.yaml):
         yield from documents[:1]
 
 
 def _dockerfiles(subject: Subject) -> Iterator[Claim]:
-    found = readable(dockerfile.select(subject), lambda path: subject.parsed(path, dockerfile.read_dockerfile))
+    found = readable(subject.files(dockerfile.select), lambda path: subject.parsed(path, dockerfile.read_dockerfile))
     for path, parsed in found:
         for stage in parsed.stages:
             if runtime := _PYTHON_OR_NODE.search(stage.image):
@@ -156,7 +156,7 @@ def _kubernetes(subject: Subject) -> Iterator[Claim]:
 
 def _cloud_jobs(subject: Subject) -> Iterator[Claim]:
     """Migrations as jobs of Cloud Run and Container Apps."""
-    paths = [*cloudrun.select(subject), *containerapps.select(subject)]
+    paths = [*subject.files(cloudrun.select), *subject.files(containerapps.select)]
     for path, documents in readable(paths, subject.yaml):
         for document in documents:
             body = mapping(document.value)

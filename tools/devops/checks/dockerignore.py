@@ -51,7 +51,7 @@ RULES = Rules(
 def select(subject: Subject) -> tuple[str, ...]:
     """Ignore files, and the Dockerfiles that have none."""
     ignores = tuple(path for path in subject.tree.files if path.endswith(".dockerignore"))
-    bare = tuple(path for path in dockerfile.select(subject) if _ignore_of(subject, path) is None)
+    bare = tuple(path for path in subject.files(dockerfile.select) if _ignore_of(subject, path) is None)
     return (*ignores, *bare)
 
 
@@ -96,7 +96,7 @@ def _check_ignore(subject: Subject, path: str) -> Iterator[Finding]:
 def _needed(subject: Subject, path: str, ignored: Patterns, beside: set[str]) -> Iterator[Finding]:
     """Files that a Dockerfile copies and the ignore file hides from it."""
     for file, parsed in readable(
-        dockerfile.select(subject), lambda name: subject.parsed(name, dockerfile.read_dockerfile)
+        subject.files(dockerfile.select), lambda name: subject.parsed(name, dockerfile.read_dockerfile)
     ):
         if _ignore_of(subject, file) == path:
             for line, sources in _copied(parsed):

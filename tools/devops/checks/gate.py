@@ -28,6 +28,7 @@ class Subject:
     given_project: Project | None = None
     given_spec: Spec | None = None
     _parsed: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _chosen: dict[Callable[[Subject], tuple[str, ...]], tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def project(self) -> Project:
@@ -52,6 +53,12 @@ class Subject:
             return read_spec(self.tree.root)
         except Exception:  # noqa: BLE001 - without a readable SPEC, rules that compare with it have nothing to compare
             return None
+
+    def files(self, select: Callable[[Subject], tuple[str, ...]]) -> tuple[str, ...]:
+        """What a gate's `select` chooses of this tree: worked out once for all gates that ask."""
+        if select not in self._chosen:
+            self._chosen[select] = select(self)
+        return self._chosen[select]
 
     def parsed(self, path: str, parser: Callable[[str, str], T]) -> T:
         """`path` read by `parser(path, text)`, once. Raises `BadFileError`."""

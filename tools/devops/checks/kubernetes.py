@@ -18,7 +18,7 @@ from tools.devops.types import Finding
 
 
 def select(subject: Subject) -> tuple[str, ...]:
-    return candidates(subject)
+    return subject.files(candidates)
 
 
 def check(subject: Subject, files: tuple[str, ...]) -> Iterator[Finding]:

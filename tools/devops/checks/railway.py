@@ -155,7 +155,7 @@ def _legacy(subject: Subject, path: str) -> Iterator[Finding]:
     yield from schema_findings(document, own("railway"), RULES)
     top = mapping(document.value)
     build, deploy = mapping(top.get("build")), mapping(top.get("deploy"))
-    builder, dockerfiles = build.get("builder"), bool(dockerfile.select(subject))
+    builder, dockerfiles = build.get("builder"), bool(subject.files(dockerfile.select))
     if "Dockerfile" in subject.tree and builder not in (None, "DOCKERFILE"):
         line = document.line("build", "builder")
         yield RULES.at("builder", path, line, f"The builder is {builder}, but a Dockerfile stands in the root.")
@@ -264,7 +264,7 @@ def _deploy_of(call: Call) -> dict[str, Any]:
 
 def _cache_mounts(subject: Subject) -> Iterator[Finding]:
     """Cache mounts in Dockerfiles that Railway builds."""
-    paths = [path for path in dockerfile.select(subject) if path == "Dockerfile"]
+    paths = [path for path in subject.files(dockerfile.select) if path == "Dockerfile"]
     for path, parsed in readable(paths, lambda path: subject.parsed(path, dockerfile.read_dockerfile)):
         for item in parsed.instructions:
             for name, value in item.flags:

@@ -117,7 +117,7 @@ def _missing(subject: Subject, rules: Rules, unit: DeployUnit, what: str, messag
 def _asked_for(subject: Subject, what: str) -> str | None:
     """The document that asks for a readiness subject, None when none does."""
     guides = (path for path in subject.tree.files if _GUIDE.fullmatch(path))
-    for path, text in readable((*handovers.select(subject), *guides), subject.tree.text):
+    for path, text in readable((*subject.files(handovers.select), *guides), subject.tree.text):
         if _SUBJECTS[what].search(text):
             return path
     return None

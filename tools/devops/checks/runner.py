@@ -75,7 +75,7 @@ def run_checks(
         raise FileNotFoundError(f"{root} is not a folder")
     subject = Subject(Tree(root), project, spec)
     wanted = None if paths is None else tuple(str(path).removeprefix("./").rstrip("/") or "." for path in paths)
-    selected = {gate.name: _within(gate.select(subject), wanted) for gate in gates}
+    selected = {gate.name: _within(subject.files(gate.select), wanted) for gate in gates}
     with ThreadPoolExecutor(max_workers=4) as pool:
         # Linters wait for their processes in threads while this thread works through the own rules.
         linting = {
@@ -122,7 +122,7 @@ def _within(files: Iterable[str], wanted: tuple[str, ...] | None) -> tuple[str, 
 def _own(gate: Gate, subject: Subject, files: tuple[str, ...], wanted: tuple[str, ...] | None) -> Check:
     if not files:
         return Check(gate.name, OWN, "not_applicable", detail="there is no file of this kind")
-    findings, reason = _collect(gate.check, subject, gate.select(subject))
+    findings, reason = _collect(gate.check, subject, subject.files(gate.select))
     kept = tuple(finding for finding in findings if _within([finding.file], wanted))
     return _verdict(gate.name, OWN, files, kept, reason)
 

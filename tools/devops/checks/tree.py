@@ -113,8 +113,10 @@ class Tree:
     def _read(self, path: str) -> str:
         full = self.root / path
         try:
-            target = full.resolve(strict=True)
-            if not target.is_relative_to(self.root):
+            # The walk enters no linked folder, so a file it found leads elsewhere only when it is a link itself.
+            direct = path in self._present and not full.is_symlink()
+            target = full if direct else full.resolve(strict=True)
+            if not direct and not target.is_relative_to(self.root):
                 raise bad_file("link-outside", path, 0, "This link points outside the project; it was not read.")
             if not stat.S_ISREG(target.stat().st_mode):
                 raise bad_file("unreadable", path, 0, "This is not a regular file.")

@@ -11,6 +11,8 @@ from tools.devops.types import DeployUnit
 
 _TARGET = re.compile(r"<TargetFrameworks?>\s*net(?:coreapp)?(\d+\.\d+)")
 
+_ASPIRE_HOST = re.compile(r"Aspire\.AppHost\.Sdk|Aspire\.Hosting\.AppHost|<IsAspireHost>\s*true", re.IGNORECASE)
+
 
 def detect(folder: Folder) -> Found | None:
     files = [name for name in folder.names if name.endswith((".csproj", ".fsproj", ".vbproj"))]
@@ -28,6 +30,8 @@ def detect(folder: Folder) -> Found | None:
     is_browser = sdk is not None and "BlazorWebAssembly" in sdk[1]
     is_test = "Microsoft.NET.Test.Sdk" in packages
     runs = is_web or is_worker or re.search(r"<OutputType>\s*(?:Exe|WinExe)", content) is not None
+    if _ASPIRE_HOST.search(content):  # starts the other projects on a developer's machine; it is not deployed itself
+        runs = False
     target = next((found for told in _settings(folder, content) if (found := _TARGET.search(told))), None)
     pinned = number(text(dig(folder.json("global.json"), "sdk", "version")), 2)
     version = target[1] if target else pinned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,8 +140,16 @@ def detect(folder: Folder) -> Found | None:
 def _read(folder: Folder) -> _Project:
     package = packages.manifest(folder)
     scripts = {name: text(command) for name, command in mapping(package.get("scripts")).items() if text(command)}
+    scripts = {name: _of_this_system(name, command, scripts) for name, command in scripts.items()}
     needed, tools = packages.dependencies(package)
     return _Project(folder, package, scripts, needed, tools, packages.manager(folder))
+
+
+def _of_this_system(name: str, command: str, scripts: Mapping[str, str]) -> str:
+    """What `run-script-os` runs on Linux, where a script leaves the choice to it."""
+    if not re.fullmatch(r"(?:npx )?(?:run-script-os|run-os)", command):
+        return command
+    return next((scripts[f"{name}:{at}"] for at in ("linux", "nix", "default") if f"{name}:{at}" in scripts), command)
 
 
 def _name(project: _Project) -> str:
