@@ -181,7 +181,9 @@ class _Process:
 def _only_frame(flags: Flags) -> Json:
     """The prompt of `-p` as a user frame: the argument, and what stdin holds. A session goes on without one, too."""
     from agent.surfaces.protocol.piped import piped
+    from agent.surfaces.setup import check_flags
 
+    check_flags(flags)  # before standard input is waited for
     goes_on = flags.resume is not None or flags.continue_last
     given = piped(awaited=not flags.prompt and not goes_on)
     text = "\n".join(part for part in (flags.prompt, given) if part and part.strip())
