@@ -14,7 +14,6 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from agent.surfaces.errors import USAGE
-from tools.resources import version
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("agent.surfaces.run", "take a project through the eight steps"),
@@ -50,9 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
     if log_format is not None:
         os.environ["EXPERT_DEVOPS_LOG_FORMAT"] = log_format
-    if arguments[:1] in (["-v"], ["--version"]):
-        print(f"{version()} (expert-devops)")
-        return 0
     if arguments[:1] and arguments[0] in COMMANDS:
         return _guarded(lambda: _command(arguments[0], arguments[1:]))
     return _guarded(lambda: _prompt(arguments))

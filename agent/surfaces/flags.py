@@ -33,6 +33,7 @@ def _flag(
     )
 
 
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _OUTPUTS, _INPUTS = ("text", "json", "stream-json"), ("text", "stream-json")
 
 
@@ -46,6 +47,7 @@ class Flags:
     unknown: tuple[str, ...] = ()
     strange: tuple[str, ...] = ()
 
+    show_version: bool = _flag("-v", "--version", kind="switch", help="print the version and exit")
     once: bool = _flag("-p", "--print", kind="switch", help="answer once and exit")
     trust: bool = _flag("--trust", kind="switch", help="trust this folder's own hooks, rules, agents and servers")
     answers: str | None = _flag("--answers", help="YAML or JSON file with answers to questions")
@@ -60,7 +62,7 @@ class Flags:
 
     model: str | None = _flag("--model", help="auto, playbook, a model id or an alias")
     fallback_model: str | None = _flag("--fallback-model", help="used while the model is overloaded")
-    effort: str | None = _flag("--effort", help="low, medium, high, xhigh or max")
+    effort: str | None = _flag("--effort", choices=_EFFORTS, help="how much the model works on an answer")
     betas: tuple[str, ...] = _flag("--betas", kind="many", default=(), help="names of beta features")
     thinking: str | None = _flag("--thinking", choices=("adaptive", "enabled", "disabled"), help="how the model thinks")
     max_thinking_tokens: int | None = _flag("--max-thinking-tokens", convert=int, help="budget of thinking, 0: none")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.surfaces.errors import UsageProblem
 from agent.surfaces.flags import Flags, flag_parser, parse_flags
+from tools.resources import version
 
 
 def prompt(arguments: Sequence[str], commands: Mapping[str, str]) -> int:
@@ -20,6 +21,9 @@ def prompt(arguments: Sequence[str], commands: Mapping[str, str]) -> int:
         print(_help(commands), end="")
         return 0
     flags = parse_flags(arguments)
+    if flags.show_version:
+        print(f"{version()} (expert-devops)")
+        return 0
     streams = flags.streams_input or flags.output_format == "stream-json"
     if not streams:
         _know_every_flag(flags)

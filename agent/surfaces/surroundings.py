@@ -57,7 +57,8 @@ def look_around(flags: Flags, agents: Mapping[str, Any], env: Mapping[str, str])
         raise UsageProblem(str(error)) from error
     memory = load_memory(places, settings.memory_excludes)
     handlers, remarks = settings_hooks(settings.hooks)
-    told = (settings.problems, settings.dropped, catalogue.problems, memory.problems, memory.dropped, remarks)
+    absent = [f"--add-dir: {place} is no directory." for place in places.directories if not place.is_dir()]
+    told = (absent, settings.problems, settings.dropped, catalogue.problems, memory.problems, memory.dropped, remarks)
     around = {**env, **settings.env}
     return Surroundings(places, settings, catalogue, memory.render(), handlers, _notices(*told), around)
 

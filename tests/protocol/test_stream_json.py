@@ -85,6 +85,15 @@ def test_initialize_is_answered_before_a_prompt_and_only_then(start: Any) -> Non
     assert program.finish() == 0
 
 
+def test_a_line_nested_too_deeply_is_told_like_any_other_bad_one(start: Any, served: Any) -> None:
+    program = start(served(["Hi."]), "--model=claude-sonnet-5-5")
+    program.send(b"[" * 100_000 + b"]" * 100_000)
+    assert "ignored" in program.until("system/informational")["content"]
+    program.user("Hi")
+    assert program.until("result")["result"] == "Hi."
+    assert program.finish() == 0
+
+
 def test_unknown_requests_and_frames_are_answered_or_told(start: Any) -> None:
     program = start(None, "--model=playbook")
     assert program.control("make_coffee")["error"] == "The control request 'make_coffee' is not supported."

@@ -426,3 +426,32 @@ def test_results_that_cannot_be_used_are_said(ask: Ask, tmp_path: Path, text: st
     got = ask([], "--resume", first.result["session_id"], "--delegation-results", str(tmp_path / "r.json"))
     assert got.code == 2
     assert str(tmp_path / "r.json") in f"{got.out}{got.err}"
+
+
+@pytest.mark.parametrize("words", [["-v"], ["--version"], ["--model", "opus", "-v"]])
+def test_the_version_is_told_wherever_it_is_asked_for(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.split()[0].count(".") == 2
+
+
+def test_an_unknown_effort_is_refused(ask: Ask) -> None:
+    answer = ask([], "--effort", "gigantic")
+    assert answer.code == 2
+    assert "xhigh" in answer.err
+
+
+def test_a_further_directory_that_is_not_there_is_told(ask: Ask) -> None:
+    answer = ask(["Hi."], "--add-dir", "/no/such/place")
+    assert (answer.code, "/no/such/place is no directory" in answer.err) == (0, True)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_fork_goes_on_under_an_id_of_its_own(ask: Ask, form: str) -> None:
+    first = ask(["One."]).result["session_id"]
+    answer = ask(["Two."], "--resume", first, "--fork-session", form=form)
+    assert answer.code == 0
+    assert [message["role"] for message in answer.body()["messages"]] == ["user", "assistant", "user"]
+    again = ask(["Three."], "--resume", first)
+    assert len(again.body()["messages"]) == 3  # the source has not grown
+    if form == "json":
+        assert answer.result["session_id"] != first

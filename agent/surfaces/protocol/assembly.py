@@ -24,7 +24,6 @@ from agent.surfaces.setup import (
     Announced,
     agent_that_answers,
     build_agent,
-    check_flags,
     grants_of,
     removed_tools,
     servers_of,
@@ -60,7 +59,6 @@ class Assembly:
         current_call: Callable[[], str],
         interrupt: Callable[[], None],
     ) -> None:
-        check_flags(flags)
         self.flags = flags
         self.host = host
         self.announced = Announced()

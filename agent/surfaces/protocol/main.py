@@ -24,7 +24,10 @@ def answer(flags: Flags) -> int:
     0: the last result was none of an error; 1: it was, or nobody reads the output; 2: wrong use; 143 and 130 after
     SIGTERM and SIGINT. Raises `UsageProblem` for flags that contradict each other.
     """
+    from agent.surfaces.setup import check_flags
+
     _check(flags)
+    check_flags(flags)
     frame = None if flags.streams_input else _only_frame(flags)
     try:
         return asyncio.run(_Process(flags).run(frame))
@@ -132,7 +135,7 @@ class _Process:
             return
         try:
             frame = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             frame = None
         if not isinstance(frame, dict):
             self._complain("A line on stdin was no JSON object and is ignored.")

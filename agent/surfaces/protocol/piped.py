@@ -25,8 +25,10 @@ def piped(*, awaited: bool) -> str:
         return ""
     try:
         data = stream.buffer.read(_MOST + 1)
-    except OSError as error:
-        raise UsageProblem(f"Standard input cannot be read: {error.strerror}.") from error
+    except OSError as error:  # of a terminal that is gone, for one
+        if awaited:
+            raise UsageProblem(f"Standard input cannot be read: {error.strerror or error}.") from error
+        return ""
     if len(data) > _MOST:
         raise UsageProblem(f"Standard input holds more than {_MOST:,} bytes. Put it into a file and name that.")
     return data.decode("utf-8", "replace")

@@ -122,7 +122,7 @@ def explain(result: Result) -> str:
             return ""
 
 
-def _verdict(result: Result) -> tuple[str, bool, str]:
+def _verdict(result: Result) -> tuple[str, bool, str | None]:
     """Subtype, is_error and terminal reason. A failed request is `success` with `is_error`, as the contract has it."""
     match result:
         case Completed():
@@ -131,6 +131,8 @@ def _verdict(result: Result) -> tuple[str, bool, str]:
             return "error_max_turns", True, "max_turns"
         case OutOfBudget(limit="cost_usd"):
             return "error_max_budget_usd", True, "budget_exhausted"
+        case OutOfBudget():
+            return "error_during_execution", True, "budget_exhausted"
         case Interrupted():
             return "error_during_execution", True, "aborted_tools"
         case Failed(kind="context_too_long"):
@@ -143,6 +145,8 @@ def _verdict(result: Result) -> tuple[str, bool, str]:
             return "error_max_structured_output_retries", True, "structured_output_retry_exhausted"
         case Refused(by="model"):
             return "error_during_execution", True, "model_error"
+        case Failed():  # none of the contract's reasons says so
+            return "error_during_execution", True, None
         case _:
             return "error_during_execution", True, "completed"
 
