@@ -171,3 +171,9 @@ def test_a_railway_service_needs_a_health_check_where_its_own_code_has_one(tmp_p
             linters=False,
         ).findings
         assert [f.severity for f in found if f.rule == "railway/health"] == [severity]
+
+
+@pytest.mark.parametrize(("line", "found"), [("# API_TOKEN=", False), ("#API_TOKEN='x'", False), ("# API_TOKEN", True)])
+def test_an_example_line_that_is_commented_out_documents_its_variable(tmp_path: Path, line: str, found: bool) -> None:
+    files = {".env.example": f"WORKERS=2\n{line}\n"}
+    assert ("env_example/undocumented" in rules(tmp_path, files, kinds=["env_example"])) == found

@@ -47,6 +47,7 @@ RULES = Rules(
 
 _CODE = (".py", ".js", ".mjs", ".cjs", ".ts", ".tsx", ".php", ".rb", ".sh")
 NAMES = (".env.example", ".env.sample", ".env.template", ".env.dist")
+_OPTIONAL = re.compile(r"^[ \t]*#[ \t]*(?:export[ \t]+)?([A-Z_][A-Z0-9_]*)=", re.MULTILINE)
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)=(.*)")
 # Set by the platform, the shell or the tool chain: nobody writes them into an example file.
 PROVIDED = re.compile(
@@ -131,9 +132,9 @@ def _check_file(subject: Subject, path: str) -> Iterator[Finding]:
 
 
 def documented(subject: Subject) -> dict[str, set[str]]:
-    """Names listed in each example file, by path."""
+    """Names listed in each example file, by path; a line that is commented out tells its name as well."""
     read = readable(subject.tree.named(*NAMES), subject.tree.text)
-    return {path: {entry.name for entry in parse_env(text)[0]} for path, text in read}
+    return {path: {entry.name for entry in parse_env(text)[0]} | set(_OPTIONAL.findall(text)) for path, text in read}
 
 
 def _needed(unit: DeployUnit) -> set[str]:
