@@ -140,11 +140,13 @@ class Gates:
             del claim
             spec, project = self.read_spec(), self.scan()
             found = [self._demanded(check, project, spec) for check in self.check(gate, project, spec)]
-            checks = self.before.tell_apart(self.root, found)
+            plan = self.plan(spec, project, decisions) if kinds else None
+            planned = {artifact.path for artifact in plan.artifacts} if plan else set()
+            checks = self.before.tell_apart(self.root, found, planned)
             if self.dry_run:
                 checks = [_unwritten(check) for check in checks]
-            if kinds:
-                checks.insert(0, self._planned(gate, kinds, self.plan(spec, project, decisions), decisions))
+            if plan:
+                checks.insert(0, self._planned(gate, kinds, plan, decisions))
             return checks or [Check(gate, "expert-devops", "not_applicable", detail="nothing of this kind is present")]
 
         return judge

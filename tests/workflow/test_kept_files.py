@@ -74,7 +74,7 @@ async def claimed(root: Path, *before: Any, step: int = 4) -> tuple[Completed | 
 def errors_by_status(workflow: WorkflowRun, root: Path) -> dict[str, set[str]]:
     """Status -> the files with errors of it, by the own rules on Dockerfiles."""
     assert workflow.before is not None
-    checks = workflow.before.tell_apart(root, run_checks(root, kinds=["dockerfile"], linters=False).checks)
+    checks = workflow.before.tell_apart(root, run_checks(root, kinds=["dockerfile"], linters=False).checks, set())
     return {c.status: {f.file for f in c.findings if f.severity == "error"} for c in checks}
 
 
@@ -144,7 +144,7 @@ def test_what_an_earlier_run_wrote_is_still_answered_for(project: Path) -> None:
     before = Before.look(project)
 
     def statuses() -> set[str]:
-        return {c.status for c in before.tell_apart(project, run_checks(project, kinds=["dockerfile"]).checks)}
+        return {c.status for c in before.tell_apart(project, run_checks(project, kinds=["dockerfile"]).checks, set())}
 
     assert "failed" not in statuses()
     path.write_text(stamp(AS_ROOT, "Dockerfile"))
