@@ -170,6 +170,7 @@ def test_no_refusal_breaks_the_explanation(status: int, data: Any, errors: list[
 # --- breakage --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_reading_is_repeated(github: GitHubServer, ctx: ToolContext) -> None:
     github.fail("GET", "/user", status=502, body=b"bad gateway")
     github.fail("GET", "/user", how="lost")

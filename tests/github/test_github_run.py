@@ -39,6 +39,7 @@ def last_result(model: ScriptedModel) -> str:
     return str(model.requests[-1].messages[-1]["content"][0]["content"])
 
 
+@pytest.mark.slow
 async def test_a_run_pushes_what_a_rule_allows(github: GitHubServer, project: Path, repo: str) -> None:
     model = ScriptedModel([push(repo), "Done."])
     rules = Rules.parse(allow=["mcp__github__push_files"])

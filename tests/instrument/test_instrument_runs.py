@@ -143,6 +143,7 @@ def test_bundled_python_example(
         running.end()
 
 
+@pytest.mark.slow
 def test_own_tests_of_the_example_still_pass(tmp_path: Path, services: Services, python_programs: Path) -> None:
     root = copy_example("repair-api", tmp_path)
     instrument(root)

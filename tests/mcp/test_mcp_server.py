@@ -75,6 +75,7 @@ def _client(root: Path, mode: str, person: _Person | None = None) -> Client:
     return Client(server, mode=mode, elicitation_callback=person)
 
 
+@pytest.mark.slow
 @ERAS
 async def test_looking_at_a_project(shop: Path, mode: str) -> None:
     async with _client(shop, mode) as client:

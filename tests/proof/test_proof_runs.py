@@ -99,6 +99,7 @@ def test_only_the_selected_steps_are_done(steps: str, program: Program, tmp_path
     assert not kinds & {"runbook", "handover", "env_example"}
 
 
+@pytest.mark.slow
 def test_a_dry_run_writes_nothing_and_shows_every_diff(program: Program, tmp_path: Path) -> None:
     project = copy_example("repair-api", tmp_path)
     before = tree(project)
