@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,8 @@ class Delegating:
     request: bool
     results: Sequence[DelegationResult]
     _requests: Requests = field(default_factory=Requests)
+    _make: Callable[[], Router] | None = None
+    _talk: Conversation | None = None
     _router: Router | None = None
 
     @property
@@ -67,10 +70,14 @@ class Delegating:
         if told:
             emit(DelegationsAnswered(requests=told))
 
-    def begin(self, pool: Mapping[str, Tool], skills: Mapping[str, Skill], directory: Path) -> Requests | Router:
-        """A router that starts siblings, or the requests of a run that was itself spawned."""
+    def begin(self, pool: Mapping[str, Tool], skills: Mapping[str, Skill], directory: Path) -> Requests | Delegating:
+        """Who takes this run's requests: itself, or where it was spawned the list for whoever spawned it."""
         if self.request:
             return self._requests
+        self._make = partial(self._routed, pool, skills, directory)
+        return self
+
+    def _routed(self, pool: Mapping[str, Tool], skills: Mapping[str, Skill], directory: Path) -> Router:
         from agent.delegation.child import Setting, TreeLimits
         from agent.delegation.router import Router, Tree
         from agent.models.choose import chooser
@@ -88,8 +95,21 @@ class Delegating:
                 shelter=self.shelter,
             )
 
-        self._router = Router(setting, Tree(TreeLimits.from_environment(self.env)), elsewhere=self._requests)
+        return Router(setting, Tree(TreeLimits.from_environment(self.env)), elsewhere=self._requests)
+
+    @property
+    def router(self) -> Router:
+        """What starts siblings, made when the first is asked for: most runs start without one."""
+        if self._router is None:
+            assert self._make is not None  # noqa: S101 - `begin` comes first
+            assert self._talk is not None  # noqa: S101 - and `serve` before any call
+            self._router = self._make()
+            self._router.serve(self._talk, self.who)
         return self._router
+
+    async def delegate(self, request: DelegationRequest) -> DelegationResult:
+        """Have a sibling carry out `request`, here."""
+        return await self.router.delegate(request)
 
     def stop(self, agent_id: str) -> bool:
         """End one agent that was started, and those below it. False when none of that id runs."""
@@ -97,8 +117,7 @@ class Delegating:
 
     def serve(self, talk: Conversation) -> None:
         """Delegate for this conversation."""
-        if self._router is not None:
-            self._router.serve(talk, self.who)
+        self._talk = talk
 
 
 def known_agents(given: Mapping[str, AgentDefinition]) -> dict[str, AgentDefinition]:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from agent.delegation.router import Router
 from agent.delegation.rules import pick_sibling
+from agent.delegation.setup import Delegating
 from agent.knowledge.definition import AgentDefinition
 from agent.knowledge.names import fold
 from tools.ports import DelegationRequest, DelegationResult
@@ -52,10 +53,11 @@ async def _agent(
     if name is None:
         raise ToolError("subagent_type is missing, and the task does not tell which agent it is for. Name one.")
     request = DelegationRequest(to=name, subject=description, task=prompt)
-    if isinstance(ctx.delegator, Router):
-        result = await ctx.delegator.start(request, model=model, resume=resume)
+    router = ctx.delegator.router if isinstance(ctx.delegator, Delegating) else ctx.delegator
+    if isinstance(router, Router):
+        result = await router.start(request, model=model, resume=resume)
     else:
-        result = await ctx.delegator.delegate(request)
+        result = await router.delegate(request)
     return _result(prompt, result)
 
 
