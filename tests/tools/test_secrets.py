@@ -46,6 +46,13 @@ def test_a_token_is_found_in_files_and_taken_out_of_texts(kind: str) -> None:
     assert Redactor().text(text) == f"first line\nuse {MASK} here\n"
 
 
+@given(st.sampled_from(sorted(TOKEN_SHAPES)).flatmap(lambda kind: st.from_regex(re.compile(TOKEN_SHAPES[kind], re.A))))
+def test_whatever_has_the_shape_of_a_token_is_taken_out(text: str) -> None:
+    """Also by the quick look for signs that spares the shapes on most texts."""
+    shapes = re.compile("|".join(TOKEN_SHAPES.values()))
+    assert shapes.search(Redactor().text(text)) is None
+
+
 def test_hashes_identifiers_and_bare_prefixes_stay() -> None:
     for text in (
         "sha256:" + "0123456789abcdef" * 4,
