@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -155,10 +156,10 @@ def expected(*, sandbox: bool) -> Literal["bubblewrap", "none", "off"]:
 
 
 def _load() -> None:
-    """Nothing here keeps state of a run: what is loaded or found out holds for the process."""
-    from agent.permissions.shell import parse
+    """Nothing here keeps state of a run, or is used by two threads: modules, and what is found out for the process."""
     from agent.sandbox import probe
 
-    parse("true")
+    for name in ("agent.permissions", "tree_sitter", "tree_sitter_bash"):
+        import_module(name)
     with _FINDING_OUT:
         probe()

@@ -125,14 +125,25 @@ def probe() -> SandboxReport:
     if os.uname().machine not in MACHINES:
         return SandboxReport("none", reason=f"there is no system-call filter for {os.uname().machine}")
     try:
-        results = _attempts()
-    except (ToolError, OSError, subprocess.SubprocessError, ValueError) as error:
+        results = _twice()
+    except _FAILURES as error:
         return SandboxReport("none", reason=clean(cap(str(error).strip(), 300)))
     failed = [name for name, held in results.items() if not held]
     if failed:
         return SandboxReport("none", reason=f"it did not hold in a test: {', '.join(failed)}")
     missing = (*_MISSING, _MISSING_AS_ROOT) if os.getuid() == 0 else _MISSING
     return SandboxReport("bubblewrap", _ENFORCED, missing)
+
+
+_FAILURES = (ToolError, OSError, subprocess.SubprocessError, ValueError)
+
+
+def _twice() -> Mapping[str, bool]:
+    """A second try where the first could not run: a container's mount that goes just then breaks one try."""
+    try:
+        return _attempts()
+    except _FAILURES:
+        return _attempts()
 
 
 def _attempts() -> Mapping[str, bool]:
