@@ -9,6 +9,7 @@ from typing import Any
 from tools.devops.checks.documents import Document, mapping, schema_findings, sequence
 from tools.devops.checks.env_example import documented
 from tools.devops.checks.gate import Gate, Linter, Subject, each
+from tools.devops.checks.images import MOVING_TAGS, tag_of
 from tools.devops.checks.linters import yamllint
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import vendored
@@ -182,12 +183,10 @@ def _ports(document: Document, name: str, service: dict[str, Any]) -> Iterator[F
 def _image(document: Document, name: str, service: dict[str, Any]) -> Iterator[Finding]:
     image = str(service.get("image") or "")
     line = document.line("services", name, "image")
-    if image and "build" not in service and "$" not in image and "@" not in image:
-        tag = image.rsplit("/", 1)[-1].partition(":")[2]
-        if tag in ("", "latest"):
-            severity: Severity = "error" if BACKING.search(image) else "warning"  # with data, a new version can lose it
-            message = f"{name} uses {image[:80]} without a fixed version."
-            yield RULES.at("tag", document.file, line, message, severity=severity)
+    if image and "build" not in service and "$" not in image and "@" not in image and tag_of(image) in MOVING_TAGS:
+        severity: Severity = "error" if BACKING.search(image) else "warning"  # with data, a new version can lose it
+        message = f"{name} uses {image[:80]} without a fixed version."
+        yield RULES.at("tag", document.file, line, message, severity=severity)
     postgres = re.search(r"(?:^|/)(?:postgres|pgvector|postgis):(?:pg)?(\d+)", image)
     for index, volume in enumerate(sequence(service.get("volumes")) if postgres else []):
         target = volume.split(":")[1] if isinstance(volume, str) and ":" in volume else mapping(volume).get("target")

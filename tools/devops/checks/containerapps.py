@@ -9,6 +9,7 @@ from typing import Any
 from tools.devops.checks.dockerfile import looks_secret
 from tools.devops.checks.documents import Document, mapping, schema_findings, sequence
 from tools.devops.checks.gate import Gate, Subject, each, lookup
+from tools.devops.checks.images import MOVING_TAGS, tag_of
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.schemas import own
 from tools.devops.checks.tree import BadFileError
@@ -188,8 +189,7 @@ def _container(
 ) -> Iterator[Finding]:
     file = document.file
     image = str(container.get("image") or "")
-    tag = image.rsplit("/", 1)[-1].partition(":")[2]
-    if image and "@" not in image and tag in ("", "latest") and not _PLACEHOLDER.search(image):
+    if image and "@" not in image and tag_of(image) in MOVING_TAGS and not _PLACEHOLDER.search(image):
         yield RULES.at("image", file, document.line(*place, "image"), f"{image[:80]} has no fixed version.")
     known = {str(mapping(item).get("name")) for item in sequence(configuration.get("secrets"))}
     for index, entry in enumerate(sequence(container.get("env"))):

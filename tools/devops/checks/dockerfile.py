@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from tools.devops.checks.dockerfile_parse import Dockerfile, Instruction, parse_dockerfile
 from tools.devops.checks.gate import Gate, Linter, Subject, each
+from tools.devops.checks.images import MOVING_TAGS, tag_of
 from tools.devops.checks.linters import hadolint
 from tools.devops.checks.rules import Rule, Rules
 from tools.devops.checks.tree import base_name
@@ -281,8 +282,8 @@ def _stages(dockerfile: Dockerfile) -> Iterator[Finding]:
         image = stage.image
         if image.lower() in names or image == "scratch" or "@sha256:" in image or "$" in image:
             continue
-        tag = image.rsplit("/", 1)[-1].partition(":")[2]
-        if tag in ("", "latest"):
+        tag = tag_of(image)
+        if tag in MOVING_TAGS:
             yield RULES.at(
                 "tag", dockerfile.file, stage.line, f"{image[:80]} has {'no tag' if not tag else 'the tag latest'}."
             )

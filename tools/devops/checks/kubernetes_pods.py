@@ -8,6 +8,7 @@ from typing import Any
 
 from tools.devops.checks.documents import mapping, sequence
 from tools.devops.checks.gate import lookup
+from tools.devops.checks.images import tag_of
 from tools.devops.checks.kubernetes_model import SERVERS, WORKLOADS, Manifest
 from tools.devops.checks.kubernetes_rules import RULES
 from tools.devops.types import Finding
@@ -63,7 +64,7 @@ def _pod(manifest: Manifest) -> Iterator[Finding]:
 def _container(manifest: Manifest, container: dict[str, Any], line: int) -> Iterator[Finding]:
     name, file = str(container.get("name", "container"))[:60], manifest.file
     image = str(container.get("image", ""))
-    tag = image.rsplit("/", 1)[-1].partition(":")[2]
+    tag = tag_of(image)
     if image and "@sha256:" not in image and "$" not in image and (not tag or _MOVING.fullmatch(tag)):
         yield RULES.at("image", file, line, f"{name} runs {image[:80]}, which can change.")
     resources = mapping(container.get("resources"))
