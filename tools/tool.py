@@ -121,6 +121,29 @@ class Tool(Protocol):
         ...
 
 
+class AroundTool:
+    """A tool around another, to a model the same one. A subclass says in `invoke` what happens before and after."""
+
+    __slots__ = ()
+    inner: Tool
+
+    @property
+    def name(self) -> str:
+        return self.inner.name
+
+    @property
+    def description(self) -> str:
+        return self.inner.description
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        return self.inner.input_schema
+
+    @property
+    def effects(self) -> frozenset[Effect]:
+        return self.inner.effects
+
+
 class FunctionTool(Generic[P]):
     """A tool made of one function. See the module docstring."""
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from agent.events import Event, Notice
-from tools.tool import Effect, Tool, ToolContext, ToolResult
+from tools.tool import AroundTool, Tool, ToolContext, ToolResult
 
 _FINDING_OUT = threading.Lock()  # what the sandbox can do is found out once, not by every thread that asks
 
@@ -65,7 +65,7 @@ class Shelter:
         return list(found)
 
 
-class Confined:
+class Confined(AroundTool):
     """Bash for one `context`, in the sandbox unless `sandbox` is off. What the system cannot enforce is said once, and
     asked about by the permission engine, which gets `missing`. `env` holds the values of the shelter's secrets.
     """
@@ -87,22 +87,6 @@ class Confined:
         self._secrets = env
         self._missing: str | None = None if sandbox else ""
         self._prepared = not sandbox
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def description(self) -> str:
-        return self.inner.description
-
-    @property
-    def input_schema(self) -> Mapping[str, Any]:
-        return self.inner.input_schema
-
-    @property
-    def effects(self) -> frozenset[Effect]:
-        return self.inner.effects
 
     def missing(self) -> str:
         """Why no sandbox confines commands here; empty where one does. Puts it in place when first asked."""

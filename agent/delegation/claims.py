@@ -13,7 +13,7 @@ from typing import Any
 
 from agent.workflow.written import files_of
 from tools.paths import within
-from tools.tool import Effect, Tool, ToolContext, ToolError, ToolResult
+from tools.tool import AroundTool, Tool, ToolContext, ToolError, ToolResult
 
 _TARGETS = ("file_path", "notebook_path", "path", "unit")
 
@@ -47,7 +47,7 @@ class Claims:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimingTool:
+class ClaimingTool(AroundTool):
     """A writing tool as a child gets it: it claims its target first. `written` collects what it wrote."""
 
     inner: Tool
@@ -55,22 +55,6 @@ class ClaimingTool:
     agent_id: str
     above: Collection[str]
     written: dict[str, None]
-
-    @property
-    def name(self) -> str:
-        return self.inner.name
-
-    @property
-    def description(self) -> str:
-        return self.inner.description
-
-    @property
-    def input_schema(self) -> Mapping[str, Any]:
-        return self.inner.input_schema
-
-    @property
-    def effects(self) -> frozenset[Effect]:
-        return self.inner.effects
 
     async def invoke(self, ctx: ToolContext, raw: Mapping[str, Any]) -> ToolResult:
         target = next((raw[name] for name in _TARGETS if isinstance(raw.get(name), str)), None)
