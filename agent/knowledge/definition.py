@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -257,6 +258,7 @@ def find_agents(roots: Sequence[Path]) -> tuple[dict[str, AgentDefinition], tupl
     return agents, tuple(problems)
 
 
+@cache
 def load_persona() -> AgentDefinition:
     """The built-in persona `expert-devops`."""
     return load_agent(data_root() / "AGENT.md")
