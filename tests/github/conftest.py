@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,13 @@ def connect(github: GitHubServer, tmp_path: Path) -> Callable[..., ToolContext]:
 def ctx(connect: Callable[..., ToolContext], repo: str) -> ToolContext:
     """A context bound to the test's own repository."""
     return connect(f"octocat/{repo}")
+
+
+@pytest.fixture
+def in_environment(github: GitHubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server and a token in the environment, without pauses between requests."""
+    monkeypatch.setenv("GITHUB_API_URL", github.url)
+    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+    as_configured = GitHubSettings.from_environment
+    unpaced = lambda env: replace(as_configured(env), pauses=(0, 0))  # noqa: E731
+    monkeypatch.setattr(GitHubSettings, "from_environment", unpaced)

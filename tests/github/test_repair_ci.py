@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from agent.surfaces.cli import main
 from agent.surfaces.repair_ci import OwnWorkflows
 from agent.testing import ScriptedModel, call
 from agent.workflow.proposal import destination
-from tests.github.server import TOKEN, GitHubServer
-from tools.github import GitHubSettings
+from tests.github.server import GitHubServer
 from tools.ports import PermissionRequest
 from tools.tool import ToolError
 
@@ -96,13 +95,8 @@ class Ci:
 
 
 @pytest.fixture
-def ci(github: GitHubServer, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ci:
+def ci(github: GitHubServer, repo: str, tmp_path: Path, in_environment: None) -> Ci:
     """A project with a workflow, the same on GitHub and in the checkout, on the branch `feature`."""
-    monkeypatch.setenv("GITHUB_API_URL", github.url)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    as_configured = GitHubSettings.from_environment
-    unpaced = lambda env: replace(as_configured(env), pauses=(0, 0))  # noqa: E731
-    monkeypatch.setattr(GitHubSettings, "from_environment", unpaced)
     root = tmp_path / "shop"
     (root / ".github" / "workflows").mkdir(parents=True)
     (root / ".github" / "workflows" / "ci.yml").write_text(CI)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from agent.testing.script import TurnLike
 from agent.workflow.checkout import committed
 from agent.workflow.proposal import as_body
 from tests.github.server import READ_ONLY, TOKEN, GitHubServer
-from tools.github import GitHubSettings
 from tools.github.commits import blob_sha
 from tools.tool import ToolError
 
@@ -33,13 +31,8 @@ def git(root: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def project(github: GitHubServer, repo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(github: GitHubServer, repo: str, tmp_path: Path, in_environment: None) -> Path:
     """A small web service, committed, whose origin is the test's repository; a token in the environment."""
-    monkeypatch.setenv("GITHUB_API_URL", github.url)
-    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
-    as_configured = GitHubSettings.from_environment
-    unpaced = lambda env: replace(as_configured(env), pauses=(0, 0))  # noqa: E731
-    monkeypatch.setattr(GitHubSettings, "from_environment", unpaced)
     root = tmp_path / "shop"
     root.mkdir()
     (root / "README.md").write_text(f"# {repo}\n")

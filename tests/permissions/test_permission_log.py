@@ -13,19 +13,7 @@ from agent.askers import Headless
 from agent.permissions import Rules
 from agent.surfaces.cli import main
 from agent.testing import ScriptedModel, call
-from tools.ports import PermissionAnswer, PermissionRequest
-
-
-class Person(Headless):
-    """Says yes, and remembers what was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[PermissionRequest] = []
-
-    async def permission(self, request: PermissionRequest) -> PermissionAnswer:
-        self.asked.append(request)
-        return PermissionAnswer("allow")
+from tests.people import Yes
 
 
 async def session_of(project: Path, commands: Sequence[str], asker: Headless) -> str:
@@ -45,7 +33,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_every_decision_is_listed_with_rule_mode_class_and_who_settled_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    person = Person()
+    person = Yes()
     session = await session_of(tmp_path, ["true x", "rm -r y", "terraform apply \x1b[2J || true"], person)
     assert main(["permissions", "log", session, "-C", str(tmp_path), "--json"]) == 0
     allowed, denied, asked = [json.loads(line) for line in capsys.readouterr().out.split("\n") if line]

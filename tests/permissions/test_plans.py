@@ -13,7 +13,7 @@ from agent.askers import Headless
 from agent.events import PermissionDecided, ToolFinished
 from agent.permissions import Mode, Rules
 from agent.testing import ScriptedModel, call
-from tools.ports import PermissionAnswer, PermissionRequest
+from tests.people import Yes
 
 RULES = ["Bash(terraform plan:*)", "Bash(terraform apply:*)", "Bash(kubectl diff:*)", "Bash(kubectl apply:*)"]
 RULES += ["Bash(cp:*)", "Bash(true:*)", "Bash(cat:*)", "Edit", "Bash(helm upgrade:*)", "Bash(kubectl scale:*)"]
@@ -30,14 +30,6 @@ done
 [ "$1" = diff ] && exit 1
 exit 0
 """
-
-
-class Yes(Headless):
-    """A person who says yes to everything."""
-
-    async def permission(self, request: PermissionRequest) -> PermissionAnswer:
-        self.last = request
-        return PermissionAnswer("allow")
 
 
 @pytest.fixture

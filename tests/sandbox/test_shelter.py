@@ -10,29 +10,16 @@ from typing import Any
 import pytest
 
 from agent.api import Agent
-from agent.askers import Headless
 from agent.calls.shelter import Shelter
 from agent.events import Event, Notice, PermissionDecided, RunStarted, ToolFinished
 from agent.permissions import Rules
 from agent.session.sessions import Sessions
 from agent.settings import Places, Settings, load_settings
 from agent.testing import ScriptedModel, call
-from tools.ports import PermissionAnswer, PermissionRequest
+from tests.people import Yes
 
 TOKEN = "tok-5d1c9f0e7a-deploy"
 DEPLOY = {"Bash(./vercel deploy:*)": ["VERCEL_AUTH", "VERCEL_ORG"]}
-
-
-class Yes(Headless):
-    """Approves everything and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[PermissionRequest] = []
-
-    async def permission(self, request: PermissionRequest) -> PermissionAnswer:
-        self.asked.append(request)
-        return PermissionAnswer("allow")
 
 
 def a_program(project: Path) -> None:
